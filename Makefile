@@ -1,0 +1,57 @@
+# `make demo` sets everything up and finds things in a photo; `make help` lists the rest.
+SHELL  := bash
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.setup-done
+
+PHOTO  ?= photos/fruit.jpg
+LABELS ?= orange, apple
+OUT    ?= demo.png
+
+.PHONY: help setup demo test test-slow check format train-smol eval-smol clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(STAMP) ## virtual environment with pinned packages, CPU torch, and the base language model
+
+# torch comes first and by its exact version: a plain `torch` would bring gigabytes of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), "Python 3.10 or newer is needed; try make PYTHON=python3.11"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/fo1 fetch-base
+	touch $@
+
+demo: $(STAMP) ## find things in a photo: make demo PHOTO=my.jpg LABELS="cat, ball"
+	$(BIN)/fo1 detect "$(PHOTO)" "$(LABELS)" --save "$(OUT)"
+	@echo "The picture is in $(abspath $(OUT))"
+
+test: $(STAMP) ## the tests
+	$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP) ## the tests that take longer or need the whole model
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(STAMP) ## lint, formatting, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+format: $(STAMP) ## put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train-smol: $(STAMP) ## train the bundled model again from packages (hours)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/train_smol.sh
+
+eval-smol: $(STAMP) ## measure the bundled model
+	$(BIN)/python -m fo1.evaluation
+
+clean: ## remove the environment, caches and the demo picture
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""Config + base language model → `RegionModel`. The one place where parts and sizes meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from fo1.checkpoints.config import ModelConfig
+from fo1.encoders import names
+from fo1.encoders.efficientnet_lite import EfficientNetLite, EfficientNetPyramid
+from fo1.encoders.nanodet import NanoDet
+from fo1.model import RegionModel
+from fo1.prompts.builder import ChatFormat, PromptBuilder
+from fo1.prompts.vocabulary import RegionVocabulary
+from fo1.proposals.nanodet import NanoDetProposer
+from fo1.proposals.proposer import Selection
+from fo1.regions.branches import LevelBranch, ScaleBranch
+from fo1.regions.connector import Connector
+from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
+from fo1.regions.evidence import NameEvidence
+from fo1.regions.namers import ClassifierNamer, DetectorNamer
+from fo1.vlm.pointer import RegionPointer
+from fo1.vlm.splice import RegionSplice
+
+FUSION = FusionConfig(fusion="concat", position="concat", position_width=128, normalise=True)
+CHAT = ChatFormat(region_slots=False, label_space=True)
+
+
+def word_embeddings(
+    words: Sequence[str], base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> Tensor:
+    """Mean of the base's token embeddings of each word or phrase, (len(words), D) float32."""
+    table = base.get_input_embeddings().weight
+    ids = [tokenizer(" " + word, add_special_tokens=False).input_ids for word in words]
+    return torch.stack([table[i].float().mean(dim=0) for i in ids]).detach()
+
+
+def build_model(config: ModelConfig, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RegionModel:
+    """A model with fresh weights in everything but the base; the encoders wait for theirs."""
+    vocabulary = RegionVocabulary.extend(tokenizer, config.capacity)
+    width = base.get_input_embeddings().weight.shape[1]
+    detector = NanoDet(config.detector_side)
+    pyramid = EfficientNetPyramid(EfficientNetLite(), config.classifier_sides)
+    auxiliary = LevelBranch(detector.channels[: NanoDet.PAN.stop], aligned=True)
+    primary = ScaleBranch(pyramid.network.channels, config.classifier_sides, config.canonical_side)
+    namers = DetectorNamer(), ClassifierNamer(pyramid.network.classifier)
+    classes = names.coco(), names.imagenet()
+    inputs = HybridRegionEncoder.connector_width(
+        FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)
+    )
+    encoder = HybridRegionEncoder(
+        primary,
+        auxiliary,
+        Connector(inputs, config.hidden, width, config.dropout, config.embedding_rms),
+        FUSION,
+        auxiliary_namer=namers[0],
+        primary_namer=namers[1],
+        evidence=NameEvidence([word_embeddings(c, base, tokenizer) for c in classes]),
+    )
+    return RegionModel(
+        base,
+        PromptBuilder(tokenizer, vocabulary, CHAT),
+        RegionSplice(vocabulary, width, RegionPointer(width, config.pointer_rank)),
+        encoder,
+        pyramid,
+        detector,
+        NanoDetProposer(detector, Selection(**config.proposals)),  # type: ignore[arg-type]
+    )

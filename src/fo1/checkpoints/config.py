@@ -1,0 +1,62 @@
+"""What a native checkpoint's `config.json` says; every size that parts do not imply stands here once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fo1.errors import CheckpointError
+
+FORMAT = "fo1"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A native model.
+
+    base: name of the base language model (see `checkpoints/base.py`). capacity: regions one prompt can hold.
+    detector_side: NanoDet's longest input side, pixels. classifier_sides: the image pyramid's.
+    proposals: keyword arguments of `Selection`. hidden: the connector's. pointer_rank, lora_rank: see there.
+    threshold: region score from which `detect` reports a region. temperature: divides pointer logits.
+    """
+
+    name: str
+    base: str = "smollm2-135m-instruct"
+    capacity: int = 100
+    detector_side: int = 416
+    classifier_sides: tuple[int, ...] = (256, 448, 704)
+    canonical_side: float = 200.0
+    proposals: dict[str, float] = field(default_factory=lambda: {"min_score": 0.03, "iou": 0.65, "top_k": 64})
+    hidden: int = 1024
+    dropout: float = 0.3
+    embedding_rms: float = 0.1
+    pointer_rank: int = 256
+    lora_rank: int = 16
+    threshold: float = 0.5
+    temperature: float = 1.0
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelConfig:
+        """From `folder/config.json`. Raises `CheckpointError` naming what is missing or does not fit."""
+        path = folder / "config.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise CheckpointError(f"{folder} is not a model folder: it has no config.json") from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise CheckpointError(f'{path} does not say "format": "{FORMAT}", so this is not a native checkpoint')
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown or "name" not in values:
+            raise CheckpointError(f"{path}: unknown keys {unknown}" if unknown else f"{path} has no name")
+        values["classifier_sides"] = tuple(values.get("classifier_sides", cls.classifier_sides))
+        return cls(**values)
+
+    def write(self, folder: Path) -> None:
+        """To `folder/config.json`."""
+        values: dict[str, Any] = {"format": FORMAT, **asdict(self)}
+        (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Low-rank updates (LoRA, arXiv 2106.09685) of a base model's linear layers: train beside, merge at load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LowRankLinear(nn.Module):
+    """A frozen linear layer plus `up @ down`. The factors are float32 and computed in the input's dtype."""
+
+    def __init__(self, linear: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.linear = linear.requires_grad_(False)
+        self.down = nn.Parameter(torch.randn(rank, linear.in_features) / linear.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def forward(self, x: Tensor) -> Tensor:
+        update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
+        return self.linear(x) + update
+
+
+def attach(module: nn.Module, rank: int) -> None:
+    """Replaces every linear layer below `module`, in this instance only, by a `LowRankLinear`."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear) and not isinstance(parent, LowRankLinear):
+                setattr(parent, name, LowRankLinear(child, rank))
+
+
+def factors(module: nn.Module) -> dict[str, Tensor]:
+    """The factors below `module` by name: `layers.0.mlp.up_proj.down`, …"""
+    return {
+        f"{name}.{factor}": getattr(child, factor)
+        for name, child in module.named_modules()
+        if isinstance(child, LowRankLinear)
+        for factor in ("down", "up")
+    }
+
+
+@torch.no_grad()
+def merge(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Adds the products of stored `factors` to the weights of plain linear layers, in place."""
+    for key, down in tensors.items():
+        if key.endswith(".down"):
+            name = key.removesuffix(".down")
+            weight = module.get_submodule(name).weight
+            weight += (tensors[f"{name}.up"].float() @ down.float()).to(weight.dtype)

@@ -1,0 +1,70 @@
+"""Answer text → which regions it names, and for what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_REGION = re.compile(r"<region(\d+)>")
+_TAG = re.compile(r"<\s*(/?)\s*(ground|objects)\s*>|<region(\d+)>")
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """One phrase of an answer and the regions named for it, in the order named, each once."""
+
+    phrase: str
+    regions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer.
+
+    text: as generated. groundings: in order. unknown_regions: numbers it named that do not exist, in order.
+    """
+
+    text: str
+    groundings: tuple[Grounding, ...] = ()
+    unknown_regions: tuple[int, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """The text without tags and region names, white space collapsed."""
+        without = re.sub(r"<objects>.*?(</objects>|$)", "", self.text, flags=re.DOTALL)
+        return " ".join(_TAG.sub("", without).split())
+
+
+def parse_answer(text: str, region_count: int) -> Answer:
+    """Reads `<ground>label</ground><objects><region3>…</objects>`, however untidy.
+
+    White space between tags, unterminated tags, `None`, regions outside any tag, repeats and unknown regions are
+    all accepted; nothing raises. A region outside `<objects>` belongs to the last phrase, or to an empty one.
+    """
+    phrases: list[tuple[str, list[int]]] = []
+    unknown: dict[int, None] = {}
+    opened: int | None = None
+    for match in _TAG.finditer(text):
+        closing, tag, number = match.groups()
+        if tag == "ground":
+            if not closing:
+                opened = match.end()
+                phrases.append((_until_tag(text, opened), []))
+            continue
+        if number is None:
+            continue
+        index = int(number)
+        if index >= region_count:
+            unknown[index] = None
+            continue
+        if not phrases:
+            phrases.append(("", []))
+        if index not in phrases[-1][1]:
+            phrases[-1][1].append(index)
+    groundings = tuple(Grounding(phrase, tuple(regions)) for phrase, regions in phrases)
+    return Answer(text, groundings, tuple(unknown))
+
+
+def _until_tag(text: str, start: int) -> str:
+    following = _TAG.search(text, start)
+    return " ".join(text[start : following.start() if following else len(text)].split())

@@ -1,0 +1,63 @@
+"""Prompts that share prefixes: a tree of token segments, run as one sequence.
+
+One image-and-regions prefix, many questions below it, several labels below each question: every segment sees its
+ancestors and itself, never its siblings. Positions continue from the parent's end, so that each root-to-leaf path is
+read exactly as if it stood alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class PromptTree:
+    """Segments in the order they were added; `add` returns the number by which later segments name their parent."""
+
+    ids: list[list[int]] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+
+    def add(self, ids: Sequence[int], parent: int = -1) -> int:
+        """Appends a segment below `parent` (-1: the root). Returns its number."""
+        if not -1 <= parent < len(self.ids):
+            raise ValueError(f"parent {parent} is not a segment yet")
+        self.offsets.append(len(self))
+        self.starts.append(0 if parent < 0 else self.starts[parent] + len(self.ids[parent]))
+        self.ids.append(list(ids))
+        self.parents.append(parent)
+        return len(self.ids) - 1
+
+    def __len__(self) -> int:
+        """Tokens in all."""
+        return self.offsets[-1] + len(self.ids[-1]) if self.ids else 0
+
+    def last(self, segment: int) -> int:
+        """Index, in the flat sequence, of a segment's last token."""
+        return self.offsets[segment] + len(self.ids[segment]) - 1
+
+    def tokens(self) -> Tensor:
+        """Flat token ids, (T,)."""
+        return torch.tensor([token for segment in self.ids for token in segment], dtype=torch.long)
+
+    def positions(self) -> Tensor:
+        """Position of every token on its own path, (T,)."""
+        spans = [torch.arange(start, start + len(ids)) for start, ids in zip(self.starts, self.ids, strict=True)]
+        return torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
+
+    def mask(self) -> Tensor:
+        """(T, T) bool: may the row's token attend to the column's?"""
+        total = len(self)
+        allowed = torch.zeros(total, total, dtype=torch.bool)
+        for i, ids in enumerate(self.ids):
+            rows = slice(self.offsets[i], self.offsets[i] + len(ids))
+            if self.parents[i] >= 0:
+                parent = self.parents[i]
+                allowed[rows] = allowed[self.last(parent)]
+            allowed[rows, rows] = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
+        return allowed

@@ -1,0 +1,58 @@
+"""The tokens FO1 adds to a base model's vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+GROUND, GROUND_END = "<ground>", "</ground>"
+OBJECTS, OBJECTS_END = "<objects>", "</objects>"
+THINK, THINK_END = "<think>", "</think>"
+TAGS = (GROUND, GROUND_END, OBJECTS, OBJECTS_END, THINK, THINK_END)
+IMAGE_SLOT, REGION_SLOT = "<image>", "<regionfeat>"
+
+
+def region_name(index: int) -> str:
+    """What the model calls region `index`."""
+    return f"<region{index}>"
+
+
+@dataclass(frozen=True)
+class RegionVocabulary:
+    """Ids of the added tokens.
+
+    first_region: id of `<region0>`; `<regionN>` is `first_region + N`, for N below `capacity`.
+    tags: ids of `<ground>` … `</think>` by text.
+    image_slot, region_slot: placeholder ids whose embeddings the splice replaces; they are never predicted.
+    size: number of ids the model may predict: the base's own and the added ones.
+    """
+
+    first_region: int
+    capacity: int
+    tags: dict[str, int]
+    image_slot: int
+    region_slot: int
+    size: int
+
+    @classmethod
+    def extend(cls, tokenizer: PreTrainedTokenizerBase, capacity: int) -> RegionVocabulary:
+        """Adds the tokens to a tokenizer that lacks them, as consecutive new ids; slots come last."""
+        words = [region_name(i) for i in range(capacity)] + list(TAGS) + [IMAGE_SLOT, REGION_SLOT]
+        tokenizer.add_tokens(words, special_tokens=True)
+        ids = tokenizer.convert_tokens_to_ids(words)
+        first = ids[0]
+        if ids != list(range(first, first + len(words))):
+            raise ValueError("the tokenizer already has some of the region tokens, but not in one run")
+        return cls(first, capacity, dict(zip(TAGS, ids[capacity:], strict=False)), ids[-2], ids[-1], ids[-2])
+
+    def region(self, index: int) -> int:
+        """Id of `<regionN>`."""
+        if not 0 <= index < self.capacity:
+            raise ValueError(f"region {index} is outside the model's {self.capacity} regions")
+        return self.first_region + index
+
+    @property
+    def added(self) -> range:
+        """Ids with rows of our own, slots included."""
+        return range(self.first_region, max(self.image_slot, self.region_slot) + 1)
