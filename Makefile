@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
 
-PHOTO  ?= photos/fruit.jpg
-LABELS ?= orange, apple
+PHOTO  ?= photos/coffee.jpg
+LABELS ?= cup, spoon, dog
 OUT    ?= demo.png
 
 .PHONY: help setup demo test test-slow check format train-smol eval-smol clean

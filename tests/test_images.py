@@ -6,15 +6,15 @@ import base64
 import http.server
 import io
 import threading
-import time
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
 from fo1 import images
 from fo1.errors import ImageError
@@ -115,31 +115,31 @@ def test_tensors_are_channels_first(dtype: torch.dtype) -> None:
 
 # Orientation
 
+# How the picture lies in the file, for each way of holding the camera.
+HELD = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP"])
 def test_exif_orientation_is_applied_once(orientation: int, kind: str) -> None:
     upright = Image.new("RGB", (48, 32), WHITE)
     upright.paste(RED, (0, 0, 16, 16))
-    undo = {2: 0, 3: 1, 4: 3, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition a camera held that way makes
-    turned = upright.transpose(
-        {
-            0: Image.Transpose.FLIP_LEFT_RIGHT,
-            1: Image.Transpose.ROTATE_180,
-            2: Image.Transpose.ROTATE_90,
-            3: Image.Transpose.FLIP_TOP_BOTTOM,
-            4: Image.Transpose.ROTATE_270,
-            5: Image.Transpose.TRANSPOSE,
-            6: Image.Transpose.TRANSVERSE,
-        }[undo[orientation]]
-    ) if orientation > 1 else upright
+    turned = upright if orientation == 1 else upright.transpose(HELD[orientation])
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"quality": 95} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
     data = encoded(turned, kind, exif=exif, **options)
     for loaded in (load_image(data), load_image(Image.open(io.BytesIO(data))), load_image(load_image(data))):
         assert loaded.size == (48, 32)
-        assert np.allclose(np.asarray(loaded, dtype=int), np.asarray(upright, dtype=int), atol=40)
+        assert np.abs(np.asarray(loaded, dtype=int) - np.asarray(upright, dtype=int)).mean() < 3
 
 
 def test_unreadable_exif_is_no_reason_to_refuse(corner: Image.Image) -> None:
@@ -171,7 +171,9 @@ def test_palette_with_and_without_transparency() -> None:
 def test_cmyk_grey_and_bilevel() -> None:
     cyan = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
     assert load_image(cyan).getpixel((0, 0)) == (0, 255, 255)
-    assert load_image(encoded(cyan, "JPEG", quality=95)).getpixel((4, 4)) == pytest.approx((0, 255, 255), abs=6)
+    assert load_image(encoded(cyan, "JPEG", quality=95)).getpixel((4, 4)) == pytest.approx(
+        (0, 255, 255), abs=6
+    )
     assert load_image(encoded(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
     assert load_image(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == WHITE
 
@@ -214,13 +216,14 @@ def test_a_very_large_image_is_read_without_a_warning(tmp_path: Path) -> None:
         assert load_image(path).size == (12_000, 9_000)
 
 
-def test_the_limit_is_checked_before_decoding(tmp_path: Path) -> None:
+def test_the_limit_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "large.png"
     Image.new("1", (12_000, 9_000)).save(path)
-    start = time.perf_counter()
-    with pytest.raises(ImageError, match=r"large\.png.*12000×9000.*108,000,000.*limit is 1,000,000.*max_pixels"):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(
+        ImageError, match=r"large\.png.*12000×9000.*108,000,000.*limit is 1,000,000.*max_pixels"
+    ):
         load_image(path, max_pixels=1_000_000)
-    assert time.perf_counter() - start < 0.2
     with pytest.raises(ImageError, match="limit"):
         load_image(np.zeros((10, 11), dtype=np.uint8), max_pixels=100)
     assert load_image(np.zeros((10, 10), dtype=np.uint8), max_pixels=100).size == (10, 10)
@@ -238,8 +241,6 @@ def test_decompression_bombs(side: int) -> None:
 
 
 def _crc(chunk: bytes) -> bytes:
-    import zlib
-
     return zlib.crc32(chunk).to_bytes(4, "big")
 
 
@@ -292,13 +293,17 @@ def test_damaged_bytes_never_give_another_error() -> None:
                     pass
 
 
-@pytest.mark.parametrize("data", [b"", b"hello, I am not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xff\xd8"])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello, I am not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xff\xd8"]
+)
 def test_bytes_that_are_no_image(data: bytes) -> None:
     with pytest.raises(ImageError, match="image bytes"):
         load_image(data)
 
 
-@pytest.mark.parametrize("url", ["data:image/png;base64", "data:image/png;base64,####", "data:,hello", "data:,"])
+@pytest.mark.parametrize(
+    "url", ["data:image/png;base64", "data:image/png;base64,####", "data:,hello", "data:,"]
+)
 def test_bad_data_urls(url: str) -> None:
     with pytest.raises(ImageError, match="data URL"):
         load_image(url)

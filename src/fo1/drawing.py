@@ -40,7 +40,7 @@ class _Style:
     @classmethod
     def of(cls, size: tuple[int, int]) -> _Style:
         text = min(max(round((size[0] * size[1]) ** 0.5 / 34), 11), 96)
-        return cls(ImageFont.load_default(size=text), max(round(text / 7), 2), max(round(text / 4), 2))
+        return cls(ImageFont.load_default(size=text), max(round(text / 5), 2), max(round(text / 4), 2))
 
 
 def draw(image: Image.Image, detections: Detections) -> Image.Image:
@@ -86,11 +86,13 @@ def _visible(box: Box, box_size: tuple[int, int], size: tuple[int, int]) -> Box 
     top, bottom = sorted((box[1] * sy, box[3] * sy))
     if right < 0 or bottom < 0 or left >= width or top >= height:
         return None
-    return max(left, 0.0), max(top, 0.0), min(right, width - 1.0), min(bottom, height - 1.0)
+    x1, x2 = (min(max(x, 0.0), width - 1.0) for x in (left, right))
+    y1, y2 = (min(max(y, 0.0), height - 1.0) for y in (top, bottom))
+    return x1, y1, x2, y2
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, box: Box, colour: Colour, line: int) -> None:
-    pen.rectangle(box, fill=(*colour, 26))
+    pen.rectangle(box, fill=(*colour, 18))
     # A dark rim keeps the outline visible on a background of its own colour.
     rim = (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1)
     pen.rectangle(rim, outline=(0, 0, 0, 110), width=line + 2)
@@ -117,7 +119,7 @@ def _draw_chip(
     pen.rounded_rectangle(chip, radius=style.pad, fill=(*colour, 235))
     light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
     ink = (20, 20, 20, 255) if light > 140 else (255, 255, 255, 255)
-    pen.text((chip[0] + style.pad - left, chip[1] + style.pad / 2 - top), text, font=style.font, fill=ink)
+    pen.text((chip[0] + style.pad - left, chip[1] + style.pad * 0.7 - top), text, font=style.font, fill=ink)
 
 
 def _place(box: Box, width: float, height: float, size: tuple[int, int], taken: list[Box]) -> Box:

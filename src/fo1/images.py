@@ -72,7 +72,7 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a torch tensor (H, W) or (C, H, W).
         Numbers are uint8, uint16 (65535 is white), bool, or floats from 0 to 1.
     max_pixels: limit on width × height, checked before anything is decoded. Decoding takes up to
-        about 10 bytes of memory per pixel for a moment, and 4 bytes per pixel after.
+        about 12 bytes of memory per pixel for a moment, and 4 bytes per pixel after.
 
     EXIF orientation is applied, alpha laid on white, and of an animation the first frame taken.
     Raises `ImageError`, naming the source, if it cannot be read or is too large.
@@ -122,7 +122,7 @@ def _from_path(path: Path, max_pixels: int) -> Image.Image:
     except PermissionError as error:
         raise ImageError(f"{name}: permission denied; make the file readable") from error
     except (OSError, ValueError, RuntimeError) as error:  # too long, NUL inside, no home directory for "~"
-        raise ImageError(f"{name!r} cannot be opened ({error}); check the path") from error
+        raise ImageError(f"{name!r} cannot be opened ({_short(str(error))}); check the path") from error
     with file:
         return _decode(file, name, max_pixels)
 
@@ -186,7 +186,10 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         image.load()
         rgb = _to_rgb(image, name)
         upright = _UPRIGHT.get(_orientation(image))
-        result = rgb.copy() if upright is None else rgb.transpose(upright)
+        if upright is not None:
+            result = rgb.transpose(upright)
+        else:
+            result = rgb.copy() if rgb is image else rgb
     except ImageError:
         raise
     except _DAMAGE as error:
@@ -227,9 +230,10 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
             values = values.astype(np.uint8 if values.max() <= 0xFF else np.uint16)
         return Image.fromarray(_to_uint8(values, name)).convert("RGB")
     if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, colours).convert("RGB")
+        colours = image if image.mode == "RGBA" else image.convert("RGBA")
+        on_white = Image.new("RGB", image.size, "white")
+        on_white.paste(colours, mask=colours)
+        return on_white
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

@@ -45,8 +45,9 @@ def build_model(config: ModelConfig, base: PreTrainedModel, tokenizer: PreTraine
     detector = NanoDet(config.detector_side)
     pyramid = EfficientNetPyramid(EfficientNetLite(), config.classifier_sides)
     auxiliary = LevelBranch(detector.channels[: NanoDet.PAN.stop], aligned=True)
-    primary = ScaleBranch(pyramid.network.channels, config.classifier_sides, config.canonical_side)
-    namers = DetectorNamer(), ClassifierNamer(pyramid.network.classifier)
+    network = pyramid.network
+    primary = ScaleBranch(network.channels, config.classifier_sides, network.shifts, config.canonical_side)
+    namers = DetectorNamer(), ClassifierNamer(network.classifier)
     classes = names.coco(), names.imagenet()
     inputs = HybridRegionEncoder.connector_width(
         FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)

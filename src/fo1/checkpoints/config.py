@@ -28,7 +28,7 @@ class ModelConfig:
     detector_side: int = 416
     classifier_sides: tuple[int, ...] = (256, 448, 704)
     canonical_side: float = 200.0
-    proposals: dict[str, float] = field(default_factory=lambda: {"min_score": 0.03, "iou": 0.65, "top_k": 64})
+    proposals: dict[str, float] = field(default_factory=lambda: {"min_score": 0.03, "iou": 0.65, "top_k": 100})
     hidden: int = 1024
     dropout: float = 0.3
     embedding_rms: float = 0.1

@@ -74,12 +74,19 @@ class ScaleBranch(Branch):
 
     channels: of the maps of one scale; the encoder lists its scales from small to large.
     scales: longest input side of each, in pixels; the frame's input size is that of the last.
+    shifts: how many cells each map lags behind its picture (see `EfficientNetLite.shifts`).
     """
 
     def __init__(
-        self, channels: Sequence[int], scales: Sequence[int], canonical: float = 200.0, bins: int = 7
+        self,
+        channels: Sequence[int],
+        scales: Sequence[int],
+        shifts: Sequence[float],
+        canonical: float = 200.0,
+        bins: int = 7,
     ) -> None:
         super().__init__()
+        self.shifts = tuple(shifts)
         self.scales, self.canonical, self.bins = tuple(scales), canonical, bins
         self.per_scale = len(channels)
         self.out_channels = sum(channels)
@@ -97,9 +104,11 @@ class ScaleBranch(Branch):
         for scale in chosen.unique().tolist():
             rows = (chosen == scale).nonzero()[:, 0]
             first = scale * self.per_scale
-            columns = [
-                pool_boxes(features.maps[i], boxes[rows], features.strides[i], self.bins, aligned=True)
-                for i in range(first, first + self.per_scale)
-            ]
+            columns = []
+            for i, shift in enumerate(self.shifts, first):
+                stride = features.strides[i]
+                columns.append(
+                    pool_boxes(features.maps[i], boxes[rows] + shift * stride, stride, self.bins, aligned=True)
+                )
             pooled[rows] = torch.cat(columns, dim=1).float()
         return pooled

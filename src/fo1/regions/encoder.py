@@ -47,6 +47,10 @@ class RegionFeatures:
             boxes=self.boxes[rows],
         )
 
+    def float(self) -> RegionFeatures:
+        """In float32, from a cache in half precision."""
+        return RegionFeatures(self.primary.float(), self.auxiliary.float(), self.evidence.float(), self.boxes.float())
+
 
 @dataclass(frozen=True)
 class FusionConfig:

@@ -22,11 +22,13 @@ SHARD = 100
 
 
 class NamedScene(Protocol):
-    """What training needs of a scene: an RGB image, (G, 4) boxes in its pixels, and their names."""
+    """What training needs of a scene: an RGB image, (G, 4) boxes in its pixels, their names, and the names of what
+    can be seen but has no box."""
 
     image: Image.Image
     boxes: FloatArray
     names: Sequence[str]
+    present: Sequence[str]
 
 
 def mixed_regions(proposed: Regions, boxes: FloatArray, limit: int, rng: np.random.Generator) -> Regions:
@@ -53,6 +55,7 @@ def encode_scene(model: RegionModel, scene: NamedScene, limit: int, rng: np.rand
         torch.from_numpy(iou(regions.xyxy, boxes)),
         tuple(scene.names),
         torch.from_numpy(boxes / np.array([width, height] * 2, dtype=np.float32)),
+        tuple(name for name in scene.present if name not in scene.names),
     )
 
 

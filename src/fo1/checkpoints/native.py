@@ -1,0 +1,102 @@
+"""Native checkpoints: a folder with `config.json`, the plug-in's weights and the encoders' weights."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fo1.checkpoints import low_rank
+from fo1.checkpoints.base import fetch_base, load_base
+from fo1.checkpoints.build import build_model
+from fo1.checkpoints.config import ModelConfig
+from fo1.encoders.weights import load_weights
+from fo1.errors import CheckpointError
+from fo1.model import RegionModel
+
+PLUGIN, AUXILIARY, PRIMARY = "plugin.safetensors", "nanodet.safetensors", "efficientnet_lite2.safetensors"
+LOW_RANK = "base."
+
+
+def bundled() -> dict[str, Path]:
+    """Models that travel with the package, by name."""
+    root = Path(str(resources.files("fo1") / "bundled"))
+    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / "config.json").is_file()}
+
+
+def plugin_parts(model: RegionModel) -> dict[str, nn.Module]:
+    """What a native checkpoint stores of its own, by key prefix."""
+    return {"encoder": model.encoder, "splice": model.splice}
+
+
+def plugin_state(model: RegionModel) -> dict[str, Tensor]:
+    """The plug-in's weights by key; low-rank factors of the base's layers, if any, included."""
+    state = {
+        f"{prefix}.{key}": value
+        for prefix, part in plugin_parts(model).items()
+        for key, value in part.state_dict().items()
+    }
+    return state | {LOW_RANK + key: value for key, value in low_rank.factors(model.base).items()}
+
+
+def save_plugin(model: RegionModel, folder: Path) -> None:
+    """Writes the plug-in in half precision."""
+    state = {key: value.detach().half().contiguous() for key, value in plugin_state(model).items()}
+    save_file(state, folder / PLUGIN)
+
+
+def load_plugin(model: RegionModel, folder: Path) -> None:
+    """Reads the plug-in into the model and merges low-rank factors into the base.
+
+    Raises `CheckpointError` listing missing, extra or misshapen tensors.
+    """
+    path = folder / PLUGIN
+    try:
+        state = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} has no {PLUGIN}") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
+    factors = {key.removeprefix(LOW_RANK): value for key, value in state.items() if key.startswith(LOW_RANK)}
+    wanted = {key: value for key, value in plugin_state(model).items() if not key.startswith(LOW_RANK)}
+    given = {key: value for key, value in state.items() if not key.startswith(LOW_RANK)}
+    wrong = [f"missing {key}" for key in sorted(wanted.keys() - given.keys())]
+    wrong += [f"unexpected {key}" for key in sorted(given.keys() - wanted.keys())]
+    wrong += [
+        f"{key} is {tuple(given[key].shape)}, not {tuple(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & given.keys())
+        if given[key].shape != wanted[key].shape
+    ]
+    if wrong:
+        raise CheckpointError(f"{path} does not fit its config: {'; '.join(wrong)}")
+    for prefix, part in plugin_parts(model).items():
+        part.load_state_dict({key: given[f"{prefix}.{key}"].float() for key in part.state_dict()})
+    low_rank.merge(model.base, factors)
+
+
+def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, ModelConfig]:
+    """A model and its config from a native checkpoint folder. Raises `CheckpointError`."""
+    config = ModelConfig.read(folder)
+    model = load_untrained(folder, config, dtype)
+    load_plugin(model, folder)
+    return finish(model, dtype), config
+
+
+def load_untrained(folder: Path, config: ModelConfig, dtype: torch.dtype) -> RegionModel:
+    """Base and encoders with their weights, everything else fresh, in float32."""
+    base, tokenizer = load_base(fetch_base(config.base), dtype)
+    model = build_model(config, base, tokenizer)
+    load_weights(model.auxiliary, folder / AUXILIARY)
+    load_weights(model.primary.network, folder / PRIMARY)
+    return model.eval()
+
+
+def finish(model: RegionModel, dtype: torch.dtype) -> RegionModel:
+    """Encoders in `dtype`; the small trained parts stay float32, where they cost nothing."""
+    model.auxiliary.to(dtype)
+    model.primary.to(dtype)
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,197 @@
+"""`FO1` and `Scene`: the verbs a user calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from fo1.boxes import clip, nms
+from fo1.checkpoints.config import ModelConfig
+from fo1.decoding import generate_text, region_scores
+from fo1.detections import Detections
+from fo1.errors import PromptError, RegionError
+from fo1.images import ImageSource, load_image
+from fo1.model import Encoded, RegionModel
+from fo1.prompts.parsing import Answer, Grounding
+from fo1.prompts.tasks import TASKS, clean_labels
+from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, OBJECTS_END, region_name
+from fo1.types import Regions
+
+DUPLICATE_IOU = 0.5  # two regions of one label that overlap more are the same thing
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Findings(Detections):
+    """Detections of asked labels, and what else the answer says.
+
+    absent: asked labels for which the model named no region. answer: as the model writes it, and parsed.
+    confidence: for each asked label, the score (N,) of every region of the scene, named or not.
+    """
+
+    absent: tuple[str, ...] = ()
+    answer: Answer = field(default_factory=lambda: Answer(""))
+    confidence: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Scene:
+    """One image, encoded once; every verb asks about it. Boxes are pixels of the original image, xyxy.
+
+    seconds: how long each stage took so far.
+    """
+
+    def __init__(self, model: RegionModel, config: ModelConfig, encoded: Encoded, seconds: dict[str, float]) -> None:
+        self._model, self._config, self._encoded = model, config, encoded
+        self.seconds = seconds
+
+    @property
+    def regions(self) -> Regions:
+        """What can be pointed at; region N is what the model calls `<regionN>`."""
+        return self._encoded.regions
+
+    def detect(self, labels: str | Sequence[str], threshold: float | None = None) -> Findings:
+        """All things of each label ("orange, apple" or a list), best first within a label.
+
+        threshold: score from which a region is reported; None is the model's own.
+        Raises `PromptError` if there is no label to ask for.
+        """
+        return self._ground("detect", clean_labels(labels), threshold)
+
+    def find(self, phrase: str, threshold: float | None = None) -> Findings:
+        """The one thing a phrase describes ("the left cup"), or nothing."""
+        labels = clean_labels([phrase])
+        return self._ground("detect", labels, threshold, limit=1)
+
+    def count(self, label: str, threshold: float | None = None) -> int:
+        """How many there are: as many as the model would point at."""
+        return len(self.locate(label, threshold))
+
+    def locate(self, label: str, threshold: float | None = None) -> Findings:
+        """What `count` counts."""
+        return self._ground("count", clean_labels([label]), threshold)
+
+    def describe(self, region: int | None = None) -> str:
+        """A few words for one region, or for the whole image. Raises `RegionError` for a region that is not there."""
+        if region is None:
+            return self.ask("What is in this image?")
+        if not 0 <= region < len(self.regions):
+            raise RegionError(f"there is no region {region}; this scene has {len(self.regions)}")
+        return self.ask(TASKS["describe"].fill(region_name(region)))
+
+    def ask(self, question: str, max_new_tokens: int = 48) -> str:
+        """A free question; `<regionN>` in it means that region. Raises `PromptError` if it is empty."""
+        if not question.strip():
+            raise PromptError("the question is empty")
+        started = time.perf_counter()
+        (text,) = generate_text(self._model, [self._encoded], [question], max_new_tokens)
+        self._spent("answer", started)
+        return text
+
+    def _spent(self, stage: str, started: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def _ground(
+        self, task: str, labels: list[str], threshold: float | None, limit: int | None = None
+    ) -> Findings:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise PromptError(f"threshold must be between 0 and 1, got {threshold}")
+        started = time.perf_counter()
+        scores = region_scores(
+            self._model, self._encoded, TASKS[task], labels, self._config.temperature
+        ).numpy()
+        self._spent("answer", started)
+        least = self._config.threshold if threshold is None else threshold
+        groups = [self._kept(row, least)[:limit] for row in scores]
+        return self._findings(labels, groups, scores)
+
+    def _kept(self, scores: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+        """Regions of one label: sure enough, and each thing once; best first."""
+        sure = np.flatnonzero(scores >= threshold)
+        return sure[nms(self.regions.xyxy[sure], scores[sure], DUPLICATE_IOU)]
+
+    def _findings(
+        self, labels: list[str], groups: list[NDArray[np.int64]], scores: NDArray[np.float32]
+    ) -> Findings:
+        index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
+        groundings = tuple(
+            Grounding(label, tuple(sorted(group.tolist()))) for label, group in zip(labels, groups, strict=True)
+        )
+        return Findings(
+            clip(self.regions.xyxy[index], self.regions.image_size),
+            np.concatenate([*(row[g] for row, g in zip(scores, groups, strict=True)), np.zeros(0, np.float32)]),
+            tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
+            index,
+            self.regions.image_size,
+            absent=tuple(label for label, group in zip(labels, groups, strict=True) if not len(group)),
+            answer=Answer("".join(map(written, groundings)), groundings),
+            confidence=dict(zip(labels, scores, strict=True)),
+        )
+
+
+def written(grounding: Grounding) -> str:
+    """An answer's text: regions in ascending order, or `None`."""
+    named = "".join(region_name(index) for index in grounding.regions) or "None"
+    return f"{GROUND}{grounding.phrase}{GROUND_END}{OBJECTS}{named}{OBJECTS_END}"
+
+
+class FO1:
+    """A loaded model. `look` at an image, then ask the scene."""
+
+    def __init__(self, model: RegionModel, config: ModelConfig) -> None:
+        self.model, self.config = model, config
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    def look(self, image: ImageSource, boxes: ArrayLike | Regions | None = None) -> Scene:
+        """Proposals, both encoders and the region tokens of one image, once.
+
+        image: path, URL, bytes, data URL, PIL, numpy HWC or torch CHW. boxes: use these, (N, 4) xyxy pixels of the
+        original image, instead of the proposer's.
+        Raises `ImageError` and `RegionError`.
+        """
+        return self.look_many([image], [boxes])[0]
+
+    def look_many(
+        self, images: Sequence[ImageSource], boxes: Sequence[ArrayLike | Regions | None] | None = None
+    ) -> list[Scene]:
+        """As `look`, for several images; those of one size share a batch."""
+        started = time.perf_counter()
+        pixels = [load_image(image) for image in images]
+        given = [
+            _given(one, image.size)
+            for one, image in zip(boxes or [None] * len(pixels), pixels, strict=True)
+        ]
+        loaded = time.perf_counter()
+        encoded = self.model.encode(pixels, given)
+        share = {"image": (loaded - started) / max(len(pixels), 1)}
+        share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
+        return [Scene(self.model, self.config, one, dict(share)) for one in encoded]
+
+    def ask_many(self, scenes: Sequence[Scene], questions: Sequence[str], max_new_tokens: int = 48) -> list[str]:
+        """One free question per scene, answered as a batch."""
+        return generate_text(self.model, [s._encoded for s in scenes], questions, max_new_tokens)
+
+    def to(self, device: str | torch.device) -> FO1:
+        """Moves the model."""
+        self.model.to(device)
+        return self
+
+
+def _given(boxes: ArrayLike | Regions | None, size: tuple[int, int]) -> Regions | None:
+    """Boxes a user drew, checked: a box that ends before it starts is a mistake worth telling."""
+    if boxes is None:
+        return None
+    regions = boxes if isinstance(boxes, Regions) else Regions.of(boxes, size)
+    if regions.image_size != size:
+        raise RegionError(f"these regions are of a {regions.image_size} image, this one is {size}")
+    inverted = np.flatnonzero((regions.xyxy[:, 2:] < regions.xyxy[:, :2]).any(axis=1))
+    if inverted.size:
+        worst = regions.xyxy[inverted[0]].tolist()
+        raise RegionError(f"box {int(inverted[0])} ends before it starts: {worst}; boxes are [x1, y1, x2, y2]")
+    return regions
