@@ -18,7 +18,7 @@ from fo1.training.patches import Pose, posed
 from training.scenery import shape, tiny_catalogue
 
 HELD_OUT = next(name for name in siblings("hammer") if held_out(name))
-SCENES = 40
+SCENES = 24
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_boxes_are_tight_around_what_is_seen(catalogue: Catalogue, monkeypatch: 
     monkeypatch.setattr(composer._backdrops, "draw", lambda rng, size: white)
     monkeypatch.setattr(module, "SIZES", ((640, 480),))
     checked = 0
-    for index in range(60):
+    for index in range(40):
         scene = composer.compose(index)
         if len(scene.names) != 1 or scene.present:
             continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -46,6 +47,11 @@ class RegionFeatures:
             evidence=self.evidence[rows],
             boxes=self.boxes[rows],
         )
+
+    @classmethod
+    def stack(cls, parts: Sequence[RegionFeatures]) -> RegionFeatures:
+        """The regions of several, one after another."""
+        return cls(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def float(self) -> RegionFeatures:
         """In float32, from a cache in half precision."""

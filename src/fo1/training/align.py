@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from fo1.model import RegionModel
 from fo1.prompts.tasks import TASKS
 from fo1.prompts.tree import PromptTree
+from fo1.regions.encoder import RegionFeatures
 from fo1.training.questions import QuestionMaker
 from fo1.training.records import SceneRecord
 from fo1.training.trainer import StageConfig, parameter_groups, schedule
@@ -59,14 +60,15 @@ def align(
     if pointer is None:
         raise ValueError("alignment needs a pointer")
     model.encoder.train()
+    recent: list[float] = []
     rng = np.random.default_rng((seed, 0))
     for step in range(stage.steps):
+        chosen = [questions.subset(records[i], rng) for i in rng.integers(len(records), size=stage.batch)]
+        embedded = model.encoder.embed(RegionFeatures.stack([record.features for record in chosen]).float())
         losses = []
-        for index in rng.integers(len(records), size=stage.batch):
-            record = records[index]
+        for record, regions in zip(chosen, embedded.split([len(r.features) for r in chosen]), strict=True):
             asked, targets = questions.labels_and_targets(record, names, labels, rng)
-            embedded = model.encoder.embed(record.features.float())[:-1]
-            logits = pointer(states[[number[name] for name in asked]], embedded)
+            logits = pointer(states[[number[name] for name in asked]], regions[:-1])
             losses.append(F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1).mean())
         loss = torch.stack(losses).mean()
         loss.backward()
@@ -74,6 +76,8 @@ def align(
             group["lr"] = group["initial_lr"] * schedule(step, stage)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        recent.append(loss.item())
         if (step + 1) % 100 == 0:
-            logger.info("%s %5d/%d  regions %.3f", stage.name, step + 1, stage.steps, loss.item())
+            logger.info("%s %5d/%d  regions %.3f", stage.name, step + 1, stage.steps, sum(recent) / len(recent))
+            recent.clear()
     model.encoder.eval()

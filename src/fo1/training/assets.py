@@ -40,7 +40,8 @@ TEXTURE_PACK = "ufoai-textures/usr/share/games/ufoai/base/0textures.pk3"
 
 # Stamps that are drawn, not photographed; so are those with an SVG beside them.
 DRAWN = re.compile(
-    "cartoon|chess|roadsigns|flags|easter|halloween|hanukkah|newyears|paratroop|seasonal/christmas/[a-z]|eye2"
+    "cartoon|chess|roadsigns|flags|easter|halloween|hanukkah|newyears|paratroop|seasonal/christmas/([a-z]|Santa)"
+    "|eye|clothes/t_|hedgehog|food/pizza|tooth|clockface|clothes/button"
 )
 SURFACE = re.compile(
     "wall|wood|floor|brick|concrete|grass|dirt|ground|carpet|sand|marmor|marble|street0|straw|hay|jute|metal|soil|mud"

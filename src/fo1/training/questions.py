@@ -61,7 +61,7 @@ class QuestionMaker:
 
     def __call__(self, record: SceneRecord, rng: np.random.Generator) -> Sample:
         """One sample, decided by `rng` alone."""
-        record = self._subset(record, rng)
+        record = self.subset(record, rng)
         sample = Sample(record.features)
         root = sample.tree.add(self.prompts.prefix(1, record.count))
         labels = self._labels(record, rng)
@@ -75,7 +75,7 @@ class QuestionMaker:
         self._ask(sample, root, record, labels, rng)
         return sample
 
-    def _subset(self, record: SceneRecord, rng: np.random.Generator) -> SceneRecord:
+    def subset(self, record: SceneRecord, rng: np.random.Generator) -> SceneRecord:
         """Some of the regions, in the proposer's order or any other, so that neither order nor number is learnt."""
         count = record.count
         keep = np.arange(count)

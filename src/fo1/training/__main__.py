@@ -1,0 +1,81 @@
+"""`python -m fo1.training features|train`: the steps of `make train-smol`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fo1.checkpoints.config import ModelConfig
+from fo1.checkpoints.native import finish, load_untrained
+from fo1.model import RegionModel
+from fo1.training.assets import Catalogue
+from fo1.training.compose import SceneComposer
+from fo1.training.features import encode_scene, encode_scenes
+from fo1.training.pseudo import pseudo_label
+from fo1.training.records import save_records
+from fo1.training.smol import Recipe, train
+
+PROPOSALS = 64
+
+
+def make_features(bundle: Path, assets: Path, photos: Path | None, out: Path, scenes: int, first: int) -> None:
+    """Composed scenes and pseudo-labelled photos, encoded once, to `out/train` and `out/photos`."""
+    model = finish(load_untrained(bundle, ModelConfig.read(bundle), torch.bfloat16), torch.bfloat16)
+    if photos is not None:
+        encode_photos(model, photos, out / "photos")
+    composer = SceneComposer(Catalogue.load(assets), seed=1, split="train")
+    encode_scenes(model, composer.compose, scenes, out / "train", limit=PROPOSALS, first=first)
+
+
+def encode_photos(model: RegionModel, photos: Path, out: Path) -> None:
+    """Every photo of `photos/index.json`, and its mirror image."""
+    path = out / "000000.safetensors"
+    if path.exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    records = []
+    for entry in json.loads((photos / "index.json").read_text(encoding="utf-8")):
+        image = Image.open(photos / entry["file"]).convert("RGB")
+        for picture in (image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
+            records.append(encode_scene(model, pseudo_label(model, picture), PROPOSALS, rng))
+    save_records(records, path)
+
+
+def main() -> None:
+    """Parses the command line and runs one step."""
+    parser = argparse.ArgumentParser(prog="python -m fo1.training", description=__doc__)
+    parser.add_argument("--bundle", type=Path, required=True, help="folder with config.json and the encoders' weights")
+    parser.add_argument("--features", type=Path, required=True)
+    steps = parser.add_subparsers(dest="step", required=True)
+    features = steps.add_parser("features", help="compose scenes and encode them")
+    features.add_argument("--assets", type=Path, required=True, help="folder of scripts/fetch_assets.py")
+    features.add_argument("--photos", type=Path, help="folder of scripts/fetch_photos.py")
+    features.add_argument("--scenes", type=int, default=8000)
+    features.add_argument("--first", type=int, default=0, help="first scene, to share the work among processes")
+    training = steps.add_parser("train", help="all stages; resumes")
+    training.add_argument("--out", type=Path, required=True)
+    training.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if arguments.step == "features":
+        make_features(
+            arguments.bundle,
+            arguments.assets,
+            arguments.photos,
+            arguments.features,
+            arguments.scenes,
+            arguments.first,
+        )
+    else:
+        train(Recipe(arguments.bundle, arguments.features, arguments.out, arguments.seed))
+
+
+if __name__ == "__main__":
+    main()

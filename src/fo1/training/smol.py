@@ -1,0 +1,113 @@
+"""The recipe of `fo1-smol`: from packages to a checkpoint. Run by `make train-smol`; see docs/fo1-smol.md.
+
+Every value is our choice; the paper gives no learning rates, batch sizes or data ratios.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fo1.checkpoints import low_rank
+from fo1.checkpoints.config import ModelConfig
+from fo1.checkpoints.native import load_untrained, save_plugin
+from fo1.model import RegionModel
+from fo1.training.align import align
+from fo1.training.names import EVERYDAY, held_out
+from fo1.training.pseudo import EVERYDAY as DETECTOR_WORDS
+from fo1.training.questions import QuestionMaker
+from fo1.training.records import SceneRecord, load_records
+from fo1.training.thesaurus import Thesaurus
+from fo1.training.trainer import StageConfig, Trainer
+
+logger = logging.getLogger(__name__)
+
+ALIGN = StageConfig(
+    "stage0-match",
+    steps=1500,
+    batch=16,
+    rates={"encoder.connector.*": 1e-3, "encoder.evidence.*": 1e-2, "splice.pointer.*": 1e-3},
+)
+STAGE_1 = StageConfig(
+    "stage1-align", steps=200, rates={"encoder.*": 3e-4, "splice.pointer.*": 5e-4, "splice.*_rows": 2e-3}
+)
+STAGE_2 = StageConfig(
+    "stage2-tune",
+    steps=2500,
+    rates={
+        "encoder.*": 3e-4,
+        "splice.pointer.*": 5e-4,
+        "splice.*_rows": 1e-3,
+        "base.*.down": 8e-4,
+        "base.*.up": 8e-4,
+    },
+)
+PHOTO_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where things are. bundle: folder with config and encoders' weights; features: records; out: checkpoints."""
+
+    bundle: Path
+    features: Path
+    out: Path
+    seed: int = 0
+
+
+def load_folder(folder: Path) -> list[SceneRecord]:
+    """All records of a folder of shards, in order."""
+    return [record for path in sorted(folder.glob("*.safetensors")) for record in load_records(path)]
+
+
+def training_records(features: Path) -> list[SceneRecord]:
+    """Composed scenes, and photos repeated until they are `PHOTO_SHARE` of all."""
+    composed, photos = load_folder(features / "train"), load_folder(features / "photos")
+    wanted = int(len(composed) * PHOTO_SHARE / (1 - PHOTO_SHARE))
+    return composed + [photos[i % len(photos)] for i in range(wanted if photos else 0)]
+
+
+def training_names(records: Sequence[SceneRecord]) -> list[str]:
+    """Every name that training may ask for, present or not; held-out names are not among them."""
+    names = {name for record in records for name in record.names} | EVERYDAY | set(DETECTOR_WORDS.values())
+    return sorted(name for name in names if not held_out(name))
+
+
+def start_rows(model: RegionModel, seed: int) -> None:
+    """Input rows of added tokens: the mean embedding of their words, plus noise so that no two regions coincide."""
+    table = model.base.get_input_embeddings().weight
+    tokenizer, vocabulary = model.prompts.tokenizer, model.prompts.vocabulary
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for row, token in zip(model.splice.input_rows, vocabulary.added, strict=True):
+            word = tokenizer.convert_ids_to_tokens(token).strip("</>")
+            ids = tokenizer(" " + word, add_special_tokens=False).input_ids
+            row.copy_(table[ids].float().mean(dim=0) + 0.02 * torch.randn(row.shape, generator=generator))
+
+
+def train(recipe: Recipe) -> None:
+    """All stages; each resumes where it was interrupted. Leaves `plugin.safetensors` in the output folder."""
+    torch.manual_seed(recipe.seed)
+    config = ModelConfig.read(recipe.bundle)
+    model = load_untrained(recipe.bundle, config, torch.bfloat16)
+    records = training_records(recipe.features)
+    names = training_names(records)
+    logger.info("%d scenes, %d names", len(records), len(names))
+    questions = QuestionMaker(model.prompts, Thesaurus(), names)
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    start_rows(model, recipe.seed)
+    matched = recipe.out / "stage0-match.pt"
+    if matched.exists():
+        model.load_state_dict(torch.load(matched, weights_only=True), strict=False)
+    else:
+        align(model, questions, records, ALIGN, seed=recipe.seed)
+        trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+        torch.save(trained, matched)
+    Trainer(model, questions, records, STAGE_1, recipe.out, recipe.seed).run()
+    low_rank.attach(model.base.model, config.lora_rank)
+    Trainer(model, questions, records, STAGE_2, recipe.out, recipe.seed).run()
+    save_plugin(model, recipe.out)
