@@ -1,11 +1,15 @@
 """fo1: give any vision-language model the ability to point (VLM-FO1, arXiv 2509.25916)."""
 
-from fo1.detection import Detection
-from fo1.detections import Detections
-from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError
-from fo1.loading import load
-from fo1.pipeline import FO1, Findings, Scene
-from fo1.types import Regions
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fo1.detection import Detection
+    from fo1.detections import Detections
+    from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError
+    from fo1.loading import load
+    from fo1.pipeline import FO1, Findings, Scene
+    from fo1.types import Regions
 
 __all__ = [
     "FO1",
@@ -21,3 +25,25 @@ __all__ = [
     "Scene",
     "load",
 ]
+
+_HOMES = {
+    "fo1.detection": ("Detection",),
+    "fo1.detections": ("Detections",),
+    "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError"),
+    "fo1.loading": ("load",),
+    "fo1.pipeline": ("FO1", "Findings", "Scene"),
+    "fo1.types": ("Regions",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at first use, so that `fo1 --help` need not wait for torch."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(module), name)
+            return value
+    raise AttributeError(f"module 'fo1' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, RegionVocabulary
-
-_REGION = re.compile(r"<region(\d+)>")
+from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, RegionVocabulary
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class PromptBuilder:
         """Ids of a user's text: special tokens typed in it are plain characters, `<regionN>` below `regions` is not."""
         ids: list[int] = []
         start = 0
-        for match in _REGION.finditer(text):
+        for match in REGION_NAME.finditer(text):
             if int(match.group(1)) < regions:
                 ids += self._plain(text[start : match.start()])
                 ids.append(self.vocabulary.region(int(match.group(1))))

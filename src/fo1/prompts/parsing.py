@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_REGION = re.compile(r"<region(\d+)>")
-_TAG = re.compile(r"<\s*(/?)\s*(ground|objects)\s*>|<region(\d+)>")
+from fo1.prompts.vocabulary import REGION_NAME
+
+_TAG = re.compile(rf"<\s*(/?)\s*(ground|objects)\s*>|{REGION_NAME.pattern}")
+# What stands after `<objects>`: regions or `None`. Anything else there, say in an unterminated list, is text.
+_LIST = re.compile(rf"<\s*objects\s*>(?:[\s,]*(?:{REGION_NAME.pattern}|None\b))*")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,7 @@ class Answer:
     @property
     def plain(self) -> str:
         """The text without tags and region names, white space collapsed."""
-        without = re.sub(r"<objects>.*?(</objects>|$)", "", self.text, flags=re.DOTALL)
-        return " ".join(_TAG.sub("", without).split())
+        return " ".join(_TAG.sub("", _LIST.sub("", self.text)).split())
 
 
 def parse_answer(text: str, region_count: int) -> Answer:
@@ -43,13 +45,11 @@ def parse_answer(text: str, region_count: int) -> Answer:
     """
     phrases: list[tuple[str, list[int]]] = []
     unknown: dict[int, None] = {}
-    opened: int | None = None
     for match in _TAG.finditer(text):
         closing, tag, number = match.groups()
         if tag == "ground":
             if not closing:
-                opened = match.end()
-                phrases.append((_until_tag(text, opened), []))
+                phrases.append((_until_tag(text, match.end()), []))
             continue
         if number is None:
             continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,13 +69,19 @@ TASKS = {
     )
 }
 
+MAX_LABEL = 500
+_COMMA = re.compile("[,，、]")  # the Chinese ones too
+
 
 def clean_labels(labels: str | Sequence[str]) -> list[str]:
     """Labels as asked, stripped, in order, without repeats. A string may list several, separated by commas.
 
     Raises `PromptError` if nothing is left to ask for.
     """
-    items = labels.split(",") if isinstance(labels, str) else list(labels)
+    if isinstance(labels, str):
+        items = _COMMA.split(labels)
+    else:
+        items = list(labels) if isinstance(labels, Iterable) else [labels]
     wrong = next((item for item in items if not isinstance(item, str)), None)
     if wrong is not None:
         raise PromptError(f"labels must be strings, got {wrong!r}")
@@ -86,6 +93,3 @@ def clean_labels(labels: str | Sequence[str]) -> list[str]:
     if too_long is not None:
         raise PromptError(f"label {too_long[:30]!r}… has {len(too_long)} characters; at most {MAX_LABEL}")
     return list(kept)
-
-
-MAX_LABEL = 500

@@ -24,9 +24,11 @@ class PromptTree:
     offsets: list[int] = field(default_factory=list)
 
     def add(self, ids: Sequence[int], parent: int = -1) -> int:
-        """Appends a segment below `parent` (-1: the root). Returns its number."""
+        """Appends a segment of one or more tokens below `parent` (-1: the root). Returns its number."""
         if not -1 <= parent < len(self.ids):
             raise ValueError(f"parent {parent} is not a segment yet")
+        if not ids:
+            raise ValueError("a segment without tokens has no place in the sequence")
         self.offsets.append(len(self))
         self.starts.append(0 if parent < 0 else self.starts[parent] + len(self.ids[parent]))
         self.ids.append(list(ids))

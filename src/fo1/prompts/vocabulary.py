@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -11,6 +12,9 @@ OBJECTS, OBJECTS_END = "<objects>", "</objects>"
 THINK, THINK_END = "<think>", "</think>"
 TAGS = (GROUND, GROUND_END, OBJECTS, OBJECTS_END, THINK, THINK_END)
 IMAGE_SLOT, REGION_SLOT = "<image>", "<regionfeat>"
+
+# ASCII digits, and few enough of them to be a number rather than an attack on `int`.
+REGION_NAME = re.compile(r"<region([0-9]{1,9})>")
 
 
 def region_name(index: int) -> str:

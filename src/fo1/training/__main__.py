@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from fo1.checkpoints.config import ModelConfig
 from fo1.checkpoints.native import finish, load_untrained
@@ -17,7 +15,7 @@ from fo1.model import RegionModel
 from fo1.training.assets import Catalogue
 from fo1.training.compose import SceneComposer
 from fo1.training.features import encode_scene, encode_scenes
-from fo1.training.pseudo import pseudo_label
+from fo1.training.photos import labelled_photos
 from fo1.training.records import save_records
 from fo1.training.smol import Recipe, train
 
@@ -25,7 +23,7 @@ PROPOSALS = 64
 
 
 def make_features(bundle: Path, assets: Path, photos: Path | None, out: Path, scenes: int, first: int) -> None:
-    """Composed scenes and pseudo-labelled photos, encoded once, to `out/train` and `out/photos`."""
+    """Composed scenes and labelled photos, encoded once, to `out/train` and `out/photos`."""
     model = finish(load_untrained(bundle, ModelConfig.read(bundle), torch.bfloat16), torch.bfloat16)
     if photos is not None:
         encode_photos(model, photos, out / "photos")
@@ -34,18 +32,13 @@ def make_features(bundle: Path, assets: Path, photos: Path | None, out: Path, sc
 
 
 def encode_photos(model: RegionModel, photos: Path, out: Path) -> None:
-    """Every photo of `photos/index.json`, and its mirror image."""
+    """The labelled photos and their mirror images, as one shard."""
     path = out / "000000.safetensors"
     if path.exists():
         return
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    records = []
-    for entry in json.loads((photos / "index.json").read_text(encoding="utf-8")):
-        image = Image.open(photos / entry["file"]).convert("RGB")
-        for picture in (image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)):
-            records.append(encode_scene(model, pseudo_label(model, picture), PROPOSALS, rng))
-    save_records(records, path)
+    save_records([encode_scene(model, photo, PROPOSALS, rng) for photo in labelled_photos(photos)], path)
 
 
 def main() -> None:

@@ -15,8 +15,10 @@ from fo1.prompts.tree import PromptTree
 from fo1.prompts.vocabulary import region_name
 from fo1.regions.encoder import RegionFeatures
 from fo1.training.thesaurus import Thesaurus
+from fo1.training.names import EVERYDAY
 from fo1.training.records import SceneRecord
 
+EVERYDAY_WORDS = sorted(EVERYDAY)
 LOW, HIGH = 0.4, 0.7  # IoU at which a box begins to count as the object, and from which it is the object
 
 
@@ -36,11 +38,12 @@ class Sample:
 @dataclass(frozen=True)
 class QuestionConfig:
     """How many of each kind. present, absent: labels asked per scene, at most. hard: share of absent labels taken
-    from the siblings of present names. general: chance of a synonym or a wider word instead of the name itself."""
+    from the siblings of present names; everyday: share taken from everyday words. general: chance of a synonym or a wider word instead of the name itself."""
 
     present: int = 5
     absent: int = 6
-    hard: float = 0.35
+    hard: float = 0.3
+    everyday: float = 0.3
     general: float = 0.25
     namings: int = 3
     regions: int = 40
@@ -94,7 +97,12 @@ class QuestionMaker:
         siblings = [s for name in present for s in self.thesaurus.siblings(name)]
         absent: list[str] = []
         for _ in range(int(rng.integers(2, self.config.absent + 1))):
-            pool = siblings if siblings and rng.random() < self.config.hard else self.names
+            kind = rng.random()
+            pool = self.names
+            if siblings and kind < self.config.hard:
+                pool = siblings
+            elif kind > 1 - self.config.everyday:
+                pool = EVERYDAY_WORDS
             absent.append(pool[int(rng.integers(len(pool)))])
         known = [*record.names, *record.uncertain]
         asked += [a for a in absent if not any(self.thesaurus.conflicts(a, name) for name in known)]
@@ -121,8 +129,9 @@ class QuestionMaker:
         return others[int(rng.integers(len(others)))] if others and rng.random() < self.config.general else name
 
     def _answerable(self, record: SceneRecord, label: str) -> bool:
-        """No uncertain object may fit, and some region must cover an object that does."""
-        if any(self.thesaurus.conflicts(label, name) for name in record.uncertain):
+        """No thing without a box may fit, and some region must cover an object that does."""
+        matches = self.thesaurus.matches
+        if any(matches(label, name) or matches(name, label) for name in record.uncertain):
             return False
         return bool((self._target(record, label) > 0.5).any())
 

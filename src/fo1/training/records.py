@@ -23,7 +23,7 @@ class SceneRecord:
 
     features: of N regions and, as the last row, the whole image. overlap: (N, G) IoU with the G named objects.
     names: of those objects. objects: (G, 4) their boxes as fractions of the image.
-    uncertain: names that may or may not be there (pseudo-labelled photos); never asked for.
+    uncertain: names of what is there without a box; never asked for.
     """
 
     features: RegionFeatures

@@ -18,7 +18,6 @@ from fo1.checkpoints.native import load_untrained, save_plugin
 from fo1.model import RegionModel
 from fo1.training.align import align
 from fo1.training.names import EVERYDAY, held_out
-from fo1.training.pseudo import EVERYDAY as DETECTOR_WORDS
 from fo1.training.questions import QuestionMaker
 from fo1.training.records import SceneRecord, load_records
 from fo1.training.thesaurus import Thesaurus
@@ -73,7 +72,7 @@ def training_records(features: Path) -> list[SceneRecord]:
 
 def training_names(records: Sequence[SceneRecord]) -> list[str]:
     """Every name that training may ask for, present or not; held-out names are not among them."""
-    names = {name for record in records for name in record.names} | EVERYDAY | set(DETECTOR_WORDS.values())
+    names = {name for record in records for name in record.names} | EVERYDAY
     return sorted(name for name in names if not held_out(name))
 
 

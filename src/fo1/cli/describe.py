@@ -1,0 +1,53 @@
+"""`fo1 describe`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fo1.cli.inputs import expand, parse_box
+from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Images, Json, Model, Settings, Threads
+from fo1.cli.telling import tell
+from fo1.errors import Fo1Error
+
+
+def describe(
+    images: Images,
+    region: Annotated[
+        int | None,
+        typer.Option(min=0, help="The region of this number, as fo1 detect shows it.", show_default=False),
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X1,Y1,X2,Y2", help="This part, in pixels of the original image.", show_default=False
+        ),
+    ] = None,
+    json: Json = None,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    dtype: Dtype = None,
+    threads: Threads = None,
+) -> None:
+    """Say in a few words what is there.
+
+    In the whole image, in one of its regions, or in a box.
+
+    \b
+    Examples:
+      fo1 describe fruit.jpg
+      fo1 describe fruit.jpg --region 3
+      fo1 describe fruit.jpg --box 40,60,200,180
+    """
+    if region is not None and box is not None:
+        raise Fo1Error("--region and --box exclude each other; choose one")
+    boxes = None if box is None else [parse_box(box)]
+    chosen = region if box is None else 0
+    tell(
+        expand(images),
+        lambda scene: scene.describe(chosen),
+        Settings(model, device, dtype, threads),
+        json,
+        boxes,
+    )

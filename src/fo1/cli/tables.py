@@ -1,0 +1,45 @@
+"""Findings for people: a table, the labels that are absent, and the time it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from fo1.pipeline import Findings
+
+NUMBERS = ("score", "x1", "y1", "x2", "y2", "region")
+
+
+def show(found: Findings, seconds: dict[str, float], title: str | None = None) -> None:
+    """Prints findings. Boxes are rounded to whole pixels of the original image."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if title is not None:
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    if len(found):
+        console.print(_table(found))
+    if found.absent:
+        console.print(Text("not found: " + ", ".join(found.absent)), soft_wrap=True)
+    console.print(Text(timing(found.image_size, seconds), style="dim"), soft_wrap=True)
+
+
+def timing(size: tuple[int, int], seconds: dict[str, float]) -> str:
+    """For example `640×480 · load 2.10 s · image 0.01 s`; stages that took no time are left out."""
+    stages = [f"{stage} {spent:.2f} s" for stage, spent in seconds.items() if spent > 0]
+    return " · ".join([f"{size[0]}×{size[1]}", *stages])
+
+
+def _table(found: Findings) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("label", overflow="fold")
+    for name in NUMBERS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        numbers = [f"{one.score:.2f}", *(f"{v:.0f}" for v in one.box), str(one.region)]
+        # Text, not str: a label like "[red]" is a label and no markup.
+        table.add_row(Text(one.label), *numbers)
+    return table
