@@ -29,8 +29,8 @@ def region_scores(
     """
     if model.splice.pointer is None:
         raise ValueError("region_scores needs a dynamic region vocabulary")
-    if not len(encoded.regions):
-        return torch.zeros(len(labels), 0)
+    if not labels or not len(encoded.regions):
+        return torch.zeros(len(labels), len(encoded.regions))
     parts = []
     for start in range(0, len(labels), LABELS_PER_PASS):
         tree, positions = _label_tree(model, len(encoded.regions), task, labels[start : start + LABELS_PER_PASS])
@@ -70,8 +70,10 @@ def generate_text(
 ) -> list[str]:
     """Greedy answers to one question per image, as one batch. Answers do not depend on what else is in the batch.
 
-    Raises `PromptError` for an empty question.
+    Raises `PromptError` for an empty question, and if there is not one for each image.
     """
+    if len(questions) != len(encoded):
+        raise PromptError(f"{len(questions)} questions for {len(encoded)} images")
     if not questions:
         return []
     if any(not question.strip() for question in questions):

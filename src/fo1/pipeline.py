@@ -162,11 +162,11 @@ class FO1:
     ) -> list[Scene]:
         """As `look`, for several images; those of one size share a batch."""
         started = time.perf_counter()
+        sets = [None] * len(images) if boxes is None else boxes
+        if len(sets) != len(images):
+            raise RegionError(f"{len(sets)} sets of boxes for {len(images)} images; None is for proposals")
         pixels = [load_image(image) for image in images]
-        given = [
-            _given(one, image.size)
-            for one, image in zip(boxes or [None] * len(pixels), pixels, strict=True)
-        ]
+        given = [_given(one, image.size) for one, image in zip(sets, pixels, strict=True)]
         loaded = time.perf_counter()
         encoded = self.model.encode(pixels, given)
         share = {"image": (loaded - started) / max(len(pixels), 1)}

@@ -16,10 +16,11 @@ FloatArray = NDArray[np.float32]
 def _frozen(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
     """A read-only float32 copy, so that neither the caller nor a later module can change it."""
     try:
-        array = np.array(values, dtype=np.float32)
+        # Torch tensors warn if asked for a copy, so it is made from an array.
+        array = np.asarray(values, dtype=np.float32).copy()
     except (TypeError, ValueError) as error:
         raise RegionError(f"{name} must be numbers: {error}") from error
-    if array.size == 0:
+    if array.size == 0 and shape[0] == 0:
         array = array.reshape(shape)
     if array.shape != shape:
         raise RegionError(f"{name} must have shape {shape}, got {array.shape}")

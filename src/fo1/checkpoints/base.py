@@ -13,11 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -89,8 +91,11 @@ def load_base(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Tokeni
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"the base model in {folder} does not load: {error}; delete the folder to fetch it anew") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise CheckpointError(
+            f"the base model in {folder} does not load: {reason}; delete the folder to fetch it anew"
+        ) from error
     return model.eval(), tokenizer
 
 

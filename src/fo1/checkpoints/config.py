@@ -45,6 +45,8 @@ class ModelConfig:
             values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise CheckpointError(f"{folder} is not a model folder: it has no config.json") from error
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error}") from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} is not valid JSON: {error}") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
@@ -53,10 +55,22 @@ class ModelConfig:
         unknown = sorted(set(values) - known)
         if unknown or "name" not in values:
             raise CheckpointError(f"{path}: unknown keys {unknown}" if unknown else f"{path} has no name")
-        values["classifier_sides"] = tuple(values.get("classifier_sides", cls.classifier_sides))
+        if isinstance(values.get("classifier_sides"), list):
+            values["classifier_sides"] = tuple(values["classifier_sides"])
+        plain = cls(name="")
+        odd = [f"{key} = {value!r}" for key, value in values.items() if not _alike(value, getattr(plain, key))]
+        if odd:
+            raise CheckpointError(f"{path}: these values are of the wrong kind: {', '.join(odd)}")
         return cls(**values)
 
     def write(self, folder: Path) -> None:
         """To `folder/config.json`."""
         values: dict[str, Any] = {"format": FORMAT, **asdict(self)}
         (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Is a JSON value of the kind of the default? An integer will do where a fraction may stand."""
+    if isinstance(default, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(default)

@@ -41,9 +41,23 @@ def factors(module: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def misfits(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Why stored `factors` cannot be merged into `module`, one sentence each; none if they can."""
+    layers, wrong = dict(module.named_modules()), []
+    for name in sorted({key.rpartition(".")[0] for key in tensors}):
+        layer, down, up = layers.get(name), tensors.get(f"{name}.down"), tensors.get(f"{name}.up")
+        if down is None or up is None:
+            wrong.append(f"missing {name}.{'down' if down is None else 'up'}")
+        elif not isinstance(layer, nn.Linear):
+            wrong.append(f"unexpected {name}.down")
+        elif (*up.shape, *down.shape) != (layer.out_features, len(down), len(down), layer.in_features):
+            wrong.append(f"{name}: {tuple(up.shape)} @ {tuple(down.shape)}, not {tuple(layer.weight.shape)}")
+    return wrong
+
+
 @torch.no_grad()
 def merge(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Adds the products of stored `factors` to the weights of plain linear layers, in place."""
+    """Adds the products of stored `factors` to the weights of plain linear layers, in place. See `misfits`."""
     for key, down in tensors.items():
         if key.endswith(".down"):
             name = key.removesuffix(".down")

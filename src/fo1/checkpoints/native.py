@@ -71,6 +71,7 @@ def load_plugin(model: RegionModel, folder: Path) -> None:
         for key in sorted(wanted.keys() & given.keys())
         if given[key].shape != wanted[key].shape
     ]
+    wrong += [LOW_RANK + misfit for misfit in low_rank.misfits(model.base, factors)]
     if wrong:
         raise CheckpointError(f"{path} does not fit its config: {'; '.join(wrong)}")
     for prefix, part in plugin_parts(model).items():
@@ -89,7 +90,10 @@ def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, ModelCon
 def load_untrained(folder: Path, config: ModelConfig, dtype: torch.dtype) -> RegionModel:
     """Base and encoders with their weights, everything else fresh, in float32."""
     base, tokenizer = load_base(fetch_base(config.base), dtype)
-    model = build_model(config, base, tokenizer)
+    try:
+        model = build_model(config, base, tokenizer)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder}/config.json does not describe a model: {error}") from error
     load_weights(model.auxiliary, folder / AUXILIARY)
     load_weights(model.primary.network, folder / PRIMARY)
     return model.eval()

@@ -14,10 +14,12 @@ BOX = "[x1, y1, x2, y2]"
 
 
 def check_words(images: Sequence[str], text: str, what: str, example: str) -> None:
-    """Catches `IMAGE... TEXT` without the text, or with a text that was not quoted.
+    """Catches `IMAGE... TEXT` without the text, with a text that was not quoted, or that is no text at all.
 
     what: what the text is, in messages ("labels"). Raises `Fo1Error`.
     """
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise Fo1Error(f"the last word must be the {what}, but {text!r} is not valid UTF-8")
     if Path(text).suffix and _is_file(text):
         raise Fo1Error(f"the last word must be the {what}, but {text} is a file; for example: {example}")
     stray = next((word for word in images if word.endswith(",") and not _is_file(word)), None)

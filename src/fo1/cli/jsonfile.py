@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class JsonFile:
         self.is_stdout = target == "-"
         self._path = None if target is None or self.is_stdout else Path(target)
         self._mode = "w"
-        if self._path is not None and (self._path.is_dir() or not self._path.parent.is_dir()):
+        if self._path is not None and (os.path.isdir(self._path) or not os.path.isdir(self._path.parent)):
             raise Fo1Error(f"--json {target} cannot be written: it is a folder, or its folder does not exist")
 
     def write(self, record: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -45,31 +46,29 @@ class Pictures:
 
 def planned(target: Path, sources: list[str]) -> dict[str, Path]:
     """A path for each source, no two alike and none of them a source itself."""
-    is_folder = target.is_dir() or not target.suffix
+    is_folder = os.path.isdir(target) or not target.suffix
     if not is_folder and target.suffix.lower() not in _writable():
         raise Fo1Error(f"--save {target}: pictures cannot be written as {target.suffix}; use .png or .jpg")
+    originals = {Path(source).resolve() for source in sources if not is_url(source)}
     paths: dict[str, Path] = {}
     for source in dict.fromkeys(sources):
         if not is_folder and len(set(sources)) == 1:
             path = target
         else:
             path = _free(target, _name(source), is_folder, set(paths.values()))
-        if not is_url(source) and path.exists() and os.path.exists(source) and path.samefile(source):
-            raise Fo1Error(f"--save {path} would overwrite the image itself; choose another name")
+        if path.resolve() in originals:
+            raise Fo1Error(f"--save {path} would overwrite an image; choose another name")
         paths[source] = path
     return paths
 
 
 def _free(target: Path, name: str, is_folder: bool, taken: set[Path]) -> Path:
     """The path for a name; the second image of one name gets a number."""
-    number = 1
-    while True:
-        unique = name if number == 1 else f"{name}-{number}"
-        beside = target.with_name(f"{target.stem}-{unique}{target.suffix}")
-        path = target / f"{unique}.png" if is_folder else beside
-        if path not in taken:
-            return path
-        number += 1
+    folder, start, suffix = (
+        (target, "", ".png") if is_folder else (target.parent, f"{target.stem}-", target.suffix)
+    )
+    numbered = (folder / f"{start}{name}{'' if n == 1 else f'-{n}'}{suffix}" for n in count(1))
+    return next(path for path in numbered if path not in taken)
 
 
 def _name(source: str) -> str:

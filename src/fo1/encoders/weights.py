@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -23,4 +24,5 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         name = type(module).__name__
-        raise CheckpointError(f"{path} does not hold the weights of {name}: {error}") from error
+        reason = textwrap.shorten(str(error), 200)  # torch lists every key, a line each
+        raise CheckpointError(f"{path} does not hold the weights of {name}: {reason}") from error

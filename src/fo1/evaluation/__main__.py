@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fo1.evaluation.cases import Case, photo_cases, scene_cases
@@ -13,18 +14,24 @@ from fo1.evaluation.measure import measure
 from fo1.loading import load
 from fo1.training import names
 from fo1.training.assets import Catalogue
-from fo1.training.compose import SceneComposer
+from fo1.training.compose import SceneComposer, Split
 
 SEED = 2  # training scenes are composed with seed 1
 
 
-def composed(assets: Path, split: str, count: int) -> Iterator[Case]:
+def composed(assets: Path, split: Split, count: int) -> Iterator[Case]:
     """New scenes of names seen in training ("train"), or of names held out ("held_out")."""
     catalogue = Catalogue.load(assets)
     composer = SceneComposer(catalogue, seed=SEED, split=split)
     wanted = split == "held_out"
     vocabulary = sorted({c.name for c in catalogue.cutouts if names.held_out(c.name) == wanted})
     return scene_cases((composer.compose(i) for i in range(count)), vocabulary, absent=4, seed=SEED)
+
+
+def line(title: str, results: Mapping[str, float]) -> str:
+    """One JSON object; a figure that nothing stands behind is null."""
+    figures = {key: None if math.isnan(value) else round(value, 3) for key, value in results.items()}
+    return json.dumps({"set": title, **figures})
 
 
 def main() -> None:
@@ -43,8 +50,7 @@ def main() -> None:
         sets["composed, held-out names"] = composed(arguments.assets, "held_out", arguments.scenes)
     for title, cases in sets.items():
         results = measure(model, cases, threshold=arguments.threshold).results()
-        rounded = {key: round(value, 3) for key, value in results.items()}
-        sys.stdout.write(json.dumps({"set": title, **rounded}) + "\n")
+        sys.stdout.write(line(title, results) + "\n")
         sys.stdout.flush()
 
 

@@ -25,7 +25,10 @@ def matched(predicted: ArrayLike, truth: ArrayLike, scores: ArrayLike, threshold
 
 
 def ranking(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative; ties count half. NaN if empty."""
+    """Area under the ROC curve: the chance that a positive scores above a negative; ties count half.
+
+    NaN if there are none of either.
+    """
     if not positive or not negative:
         return float("nan")
     low = np.sort(np.asarray(negative, dtype=np.float64))

@@ -82,9 +82,9 @@ def clean_labels(labels: str | Sequence[str]) -> list[str]:
         items = _COMMA.split(labels)
     else:
         items = list(labels) if isinstance(labels, Iterable) else [labels]
-    wrong = next((item for item in items if not isinstance(item, str)), None)
-    if wrong is not None:
-        raise PromptError(f"labels must be strings, got {wrong!r}")
+    wrong = [item for item in items if not isinstance(item, str)]
+    if wrong:
+        raise PromptError(f"labels must be strings, got {wrong[0]!r}")
     kept = dict.fromkeys(" ".join(item.split()) for item in items)
     kept.pop("", None)
     if not kept:

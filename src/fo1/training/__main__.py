@@ -15,14 +15,16 @@ from fo1.model import RegionModel
 from fo1.training.assets import Catalogue
 from fo1.training.compose import SceneComposer
 from fo1.training.features import encode_scene, encode_scenes
-from fo1.training.photos import labelled_photos
+from fo1.training.photos import labelled_photos, photo_labels
 from fo1.training.records import save_records
 from fo1.training.smol import Recipe, train
 
 PROPOSALS = 64
 
 
-def make_features(bundle: Path, assets: Path, photos: Path | None, out: Path, scenes: int, first: int) -> None:
+def make_features(
+    bundle: Path, assets: Path, photos: Path | None, out: Path, scenes: int, first: int
+) -> None:
     """Composed scenes and labelled photos, encoded once, to `out/train` and `out/photos`."""
     model = finish(load_untrained(bundle, ModelConfig.read(bundle), torch.bfloat16), torch.bfloat16)
     if photos is not None:
@@ -38,20 +40,21 @@ def encode_photos(model: RegionModel, photos: Path, out: Path) -> None:
         return
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    save_records([encode_scene(model, photo, PROPOSALS, rng) for photo in labelled_photos(photos)], path)
+    labelled = labelled_photos(photos, photo_labels())
+    save_records([encode_scene(model, photo, PROPOSALS, rng) for photo in labelled], path)
 
 
 def main() -> None:
     """Parses the command line and runs one step."""
     parser = argparse.ArgumentParser(prog="python -m fo1.training", description=__doc__)
-    parser.add_argument("--bundle", type=Path, required=True, help="folder with config.json and the encoders' weights")
+    parser.add_argument("--bundle", type=Path, required=True, help="folder of config and encoders' weights")
     parser.add_argument("--features", type=Path, required=True)
     steps = parser.add_subparsers(dest="step", required=True)
     features = steps.add_parser("features", help="compose scenes and encode them")
     features.add_argument("--assets", type=Path, required=True, help="folder of scripts/fetch_assets.py")
     features.add_argument("--photos", type=Path, help="folder of scripts/fetch_photos.py")
     features.add_argument("--scenes", type=int, default=8000)
-    features.add_argument("--first", type=int, default=0, help="first scene, to share the work among processes")
+    features.add_argument("--first", type=int, default=0, help="first scene, to share out the work")
     training = steps.add_parser("train", help="all stages; resumes")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--seed", type=int, default=0)

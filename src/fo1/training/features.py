@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -22,13 +22,23 @@ SHARD = 100
 
 
 class NamedScene(Protocol):
-    """What training needs of a scene: an RGB image, (G, 4) boxes in its pixels, their names, and the names of what
-    can be seen but has no box."""
+    """What training needs of a scene."""
 
-    image: Image.Image
-    boxes: FloatArray
-    names: Sequence[str]
-    present: Sequence[str]
+    @property
+    def image(self) -> Image.Image:
+        """RGB."""
+
+    @property
+    def boxes(self) -> FloatArray:
+        """(G, 4) xyxy, pixels of the image."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What each box shows, G of them."""
+
+    @property
+    def present(self) -> Collection[str]:
+        """Names of what can be seen but has no box."""
 
 
 def mixed_regions(proposed: Regions, boxes: FloatArray, limit: int, rng: np.random.Generator) -> Regions:

@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class QuestionConfig:
-    """How many of each kind. present, absent: labels asked per scene, at most. hard: share of absent labels taken
+    """How many of each kind. regions: fewest and most shown. present, absent: labels asked per scene, at most. hard: share of absent labels taken
     from the siblings of present names; everyday: share taken from everyday words. general: chance of a synonym or a wider word instead of the name itself."""
 
     present: int = 5
@@ -46,7 +46,7 @@ class QuestionConfig:
     everyday: float = 0.3
     general: float = 0.25
     namings: int = 3
-    regions: int = 40
+    regions: tuple[int, int] = (16, 64)
 
 
 class QuestionMaker:
@@ -82,8 +82,10 @@ class QuestionMaker:
         """Some of the regions, in the proposer's order or any other, so that neither order nor number is learnt."""
         count = record.count
         keep = np.arange(count)
-        if count > self.config.regions:
-            keep = np.sort(rng.choice(count, self.config.regions, replace=False))
+        fewest, most = self.config.regions
+        limit = int(rng.integers(fewest, most + 1))
+        if count > limit:
+            keep = np.sort(rng.choice(count, limit, replace=False))
         if rng.random() < 0.5:
             keep = rng.permutation(keep)
         rows = torch.as_tensor(np.append(keep, count))

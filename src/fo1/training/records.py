@@ -21,8 +21,9 @@ FIELDS = ("primary", "auxiliary", "evidence", "boxes")
 class SceneRecord:
     """One scene, encoded.
 
-    features: of N regions and, as the last row, the whole image. overlap: (N, G) IoU with the G named objects.
-    names: of those objects. objects: (G, 4) their boxes as fractions of the image.
+    features: of N regions and, as the last row, the whole image.
+    overlap: (N, G) IoU with the G named objects. names: of those objects.
+    objects: (G, 4) their boxes as fractions of the image.
     uncertain: names of what is there without a box; never asked for.
     """
 
@@ -40,9 +41,7 @@ class SceneRecord:
 
 def save_records(records: Sequence[SceneRecord], path: Path) -> None:
     """Writes records as one safetensors shard, features in float16; appears whole or not at all."""
-    tensors = {
-        field: torch.cat([getattr(r.features, field) for r in records]).half() for field in FIELDS
-    }
+    tensors = {field: torch.cat([getattr(r.features, field) for r in records]).half() for field in FIELDS}
     tensors["overlap"] = torch.cat([r.overlap.flatten() for r in records]).half()
     tensors["objects"] = torch.cat([r.objects for r in records])
     index = [{"rows": len(r.features), "names": r.names, "uncertain": r.uncertain} for r in records]

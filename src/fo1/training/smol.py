@@ -45,7 +45,7 @@ STAGE_2 = StageConfig(
         "base.*.up": 8e-4,
     },
 )
-PHOTO_SHARE = 0.1
+PHOTO_SHARE = 0.15
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from fo1.training import names
 
 
 class Thesaurus:
-    """Which label fits which thing, and which may be denied. Remembers its answers: training asks millions of times."""
+    """Which label fits which thing, and which may be denied. Remembers its answers: training asks often."""
 
     def __init__(self) -> None:
         self.conflicts = lru_cache(maxsize=2**20)(names.conflicts)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fo1.decoding import LABELS_PER_PASS, LABELS_PER_QUESTION, WordsOnly, generate_text, region_scores
+from fo1.errors import PromptError
+from fo1.model import Encoded, RegionModel
+from fo1.prompts.tasks import TASKS
+from fo1.types import Regions
+from tiny import BOXES, picture, region_model
+
+DETECT = TASKS["detect"]
+
+
+@pytest.fixture(scope="module")
+def encoded(tiny_model: RegionModel) -> list[Encoded]:
+    """Pictures with six, two and no regions."""
+    images = [picture(0), picture(1), picture(2)]
+    two = Regions.of([[0, 0, 40, 30], [10, 10, 70, 50]], (80, 60))
+    return tiny_model.encode(images, [None, two, Regions.empty((80, 60))])
+
+
+def test_scores_are_chances_of_every_region_for_every_label(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    scores = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog"])
+    assert scores.shape == (2, len(BOXES)) and scores.dtype == torch.float32
+    assert ((scores > 0) & (scores < 1)).all()
+    assert scores.std() > 0.05
+
+
+def test_scores_are_the_pointers_where_the_answer_names_regions(
+    tiny_model: RegionModel, encoded: list[Encoded]
+) -> None:
+    """One label alone, as one plain sequence through the base's own forward."""
+    one, prompts = encoded[0], tiny_model.prompts
+    ids = prompts.prefix(1, 6) + prompts.question(DETECT.fill("cup"), 6) + prompts.naming("cup", 6)
+    with tiny_model.splice.bound([one.embeddings], [one.image_tokens]), torch.inference_mode():
+        logits = tiny_model.base(torch.tensor([ids])).logits[0, -1]
+    first = prompts.vocabulary.first_region
+    expected = logits[first : first + 6].sigmoid()
+    scores = region_scores(tiny_model, one, DETECT, ["cup"])[0]
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
+
+
+def test_labels_of_one_question_do_not_see_each_others_answers(
+    tiny_model: RegionModel, encoded: list[Encoded]
+) -> None:
+    scores = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog", "cup"])
+    torch.testing.assert_close(scores[0], scores[2], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("count", [50, 130])
+def test_many_labels_are_asked_in_questions_of_ten(
+    tiny_model: RegionModel, encoded: list[Encoded], count: int
+) -> None:
+    labels = [f"thing {i}" for i in range(count)]
+    assert LABELS_PER_PASS % LABELS_PER_QUESTION == 0  # else a pass would cut a question short
+    asked = [labels[i : i + LABELS_PER_QUESTION] for i in range(0, count, LABELS_PER_QUESTION)]
+    expected = torch.cat([region_scores(tiny_model, encoded[1], DETECT, few) for few in asked])
+    together = region_scores(tiny_model, encoded[1], DETECT, labels)
+    assert together.shape == (count, 2)
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
+
+
+def test_temperature_divides_logits(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    plain = region_scores(tiny_model, encoded[0], DETECT, ["cup"]).logit()
+    cooler = region_scores(tiny_model, encoded[0], DETECT, ["cup"], temperature=2.0).logit()
+    torch.testing.assert_close(cooler, plain / 2, atol=1e-4, rtol=1e-4)
+
+
+def test_no_regions_no_labels(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    assert region_scores(tiny_model, encoded[2], DETECT, ["cup", "dog"]).shape == (2, 0)
+    assert region_scores(tiny_model, encoded[0], DETECT, []).shape == (0, 6)
+
+
+def test_a_static_vocabulary_has_no_scores() -> None:
+    model = region_model(dynamic=False)
+    (one,) = model.encode([picture(0)], [None])
+    with pytest.raises(ValueError, match="dynamic region vocabulary"):
+        region_scores(model, one, DETECT, ["cup"])
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_answers_do_not_depend_on_the_batch(dynamic: bool) -> None:
+    model = region_model(dynamic=dynamic)
+    two = Regions.of([[0, 0, 40, 30], [10, 10, 70, 50]], (80, 60))
+    images = model.encode([picture(0), picture(1), picture(2)], [None, two, Regions.empty((80, 60))])
+    questions = ["What is <region1>?", "How many?", "<region1> is not here"]
+    together = generate_text(model, images, questions, max_new_tokens=8)
+    alone = [generate_text(model, [i], [q], max_new_tokens=8)[0] for i, q in zip(images, questions, strict=True)]
+    assert together == alone
+    assert len(set(together)) == 3
+
+
+def test_text_is_words_only(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    first = tiny_model.prompts.vocabulary.first_region
+    scores = torch.zeros(2, first + 5)
+    processed = WordsOnly(first)(torch.zeros(2, 1), scores)
+    assert (processed[:, first:] < -1e30).all() and (processed[:, :first] == 0).all()
+    (text,) = generate_text(tiny_model, encoded[:1], ["What?"], max_new_tokens=12)
+    assert "<region" not in text and "<ground>" not in text
+
+
+def test_nothing_to_ask(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    assert generate_text(tiny_model, [], []) == []
+    for empty in ("", " \n"):
+        with pytest.raises(PromptError, match="question is empty"):
+            generate_text(tiny_model, encoded[:2], ["What?", empty])
+
+
+def test_questions_and_images_must_match(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+    with pytest.raises(PromptError, match="1 questions for 2 images"):
+        generate_text(tiny_model, encoded[:2], ["What?"])

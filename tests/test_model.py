@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fo1.encoders.feature_maps import FeatureMaps
+from fo1.errors import PromptError, RegionError
+from fo1.model import Encoded, RegionModel, additive
+from fo1.prompts.tree import PromptTree
+from fo1.types import Regions
+from tiny import BOXES, StubProposer, embeddings, picture, region_model
+
+
+def test_encode_proposes_where_no_regions_are_given(tiny_model: RegionModel) -> None:
+    images = [picture(0), picture(1, (60, 90))]
+    given = Regions.of([[1, 2, 30, 40]], images[0].size)
+    with_given, proposed = tiny_model.encode(images, [given, None])
+    assert with_given.regions is given
+    assert proposed.regions.image_size == (60, 90) and len(proposed.regions) == len(BOXES)
+    assert with_given.embeddings.shape == (1, 32) and with_given.image_tokens.shape == (1, 32)
+    assert proposed.embeddings.shape == (6, 32) and proposed.image_tokens.shape == (1, 32)
+
+
+def test_a_batch_is_encoded_as_single_images(tiny_model: RegionModel) -> None:
+    images = [picture(0), picture(1, (60, 90)), picture(2)]
+    for one, image in zip(tiny_model.encode(images, [None] * 3), images, strict=True):
+        (alone,) = tiny_model.encode([image], [None])
+        torch.testing.assert_close(one.embeddings, alone.embeddings)
+        torch.testing.assert_close(one.image_tokens, alone.image_tokens)
+
+
+def test_the_whole_image_is_the_image_token(tiny_model: RegionModel) -> None:
+    image = picture(0)
+    whole = Regions.of([[0, 0, *image.size]], image.size)
+    (encoded,) = tiny_model.encode([image], [whole])
+    torch.testing.assert_close(encoded.embeddings, encoded.image_tokens)
+
+
+def test_no_images_and_no_regions(tiny_model: RegionModel) -> None:
+    assert tiny_model.encode([], []) == []
+    (encoded,) = tiny_model.encode([picture(0)], [Regions.empty((80, 60))])
+    assert encoded.embeddings.shape == (0, 32) and encoded.image_tokens.shape == (1, 32)
+
+
+def test_more_regions_than_names() -> None:
+    model = region_model(capacity=4)
+    assert model.capacity == 4
+    boxes = Regions.of([[0, 0, 9, 9]] * 5, (80, 60))
+    with pytest.raises(RegionError, match="5 regions, but the model can name 4"):
+        model.encode([picture(0)], [boxes])
+
+
+def test_a_feature_proposer_reads_the_maps_instead_of_the_image() -> None:
+    class Reader(StubProposer):
+        def propose_from(self, features: list[FeatureMaps]) -> list[Regions]:
+            assert [f.channels for f in features] == [(8, 16)]
+            return [Regions.of([[0, 0, 5, 5]], f.frame.image_size) for f in features]
+
+    (encoded,) = region_model(proposer=Reader(BOXES)).encode([picture(0)], [None])
+    assert encoded.regions.xyxy.tolist() == [[0, 0, 5, 5]]
+
+
+def test_inputs_are_not_changed(tiny_model: RegionModel) -> None:
+    image = picture(0)
+    pixels = np.asarray(image).copy()
+    regions = Regions.of([[-5, -5, 200, 200]], image.size)
+    (first,) = tiny_model.encode([image], [regions])
+    (second,) = tiny_model.encode([image], [regions])
+    assert torch.equal(first.embeddings, second.embeddings)
+    assert (np.asarray(image) == pixels).all() and regions.xyxy.tolist() == [[-5, -5, 200, 200]]
+
+
+def tree(model: RegionModel, count: int, *questions: str) -> PromptTree:
+    tree = PromptTree()
+    root = tree.add(model.prompts.prefix(1, count))
+    for question in questions:
+        tree.add(model.prompts.question(question, count), root)
+    return tree
+
+
+def encoded(count: int, seed: int) -> Encoded:
+    regions = Regions.of(np.zeros((count, 4)), (80, 60))
+    return Encoded(regions, embeddings(count, seed), embeddings(1, seed + 100))
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_hidden_states_of_a_batch_equal_single_trees(dynamic: bool) -> None:
+    model = region_model(dynamic=dynamic)
+    counts = (3, 0, 1)
+    trees = [tree(model, counts[0], "a", "bcd"), tree(model, 0, "long question"), tree(model, 1, "<region0>?")]
+    images = [encoded(count, i) for i, count in enumerate(counts)]
+
+    def states(rows: list[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            return model.hidden_states(
+                [trees[i] for i in rows],
+                [images[i].embeddings for i in rows],
+                [images[i].image_tokens for i in rows],
+            )
+
+    together = states([0, 1, 2])
+    assert together.shape == (3, max(map(len, trees)), 32)
+    for i, one in enumerate(trees):
+        torch.testing.assert_close(together[i, : len(one)], states([i])[0], atol=2e-5, rtol=0)
+
+
+def test_hidden_states_refuse_a_region_that_is_not_there(tiny_model: RegionModel) -> None:
+    one = encoded(2, 0)
+    with pytest.raises(PromptError, match="names <region2>, but there are 2 regions"):
+        tiny_model.hidden_states([tree(tiny_model, 3, "a")], [one.embeddings], [one.image_tokens])
+
+
+def test_additive_mask() -> None:
+    mask = additive(torch.tensor([[[True, False], [True, True]]]), torch.bfloat16)
+    assert mask.shape == (1, 1, 2, 2) and mask.dtype == torch.bfloat16
+    assert mask[0, 0].tolist() == [[0, torch.finfo(torch.bfloat16).min], [0, 0]]

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fo1.boxes import iou
+from fo1.checkpoints.config import ModelConfig
+from fo1.errors import ImageError, PromptError, RegionError
+from fo1.model import RegionModel
+from fo1.pipeline import DUPLICATE_IOU, FO1, Scene, written
+from fo1.prompts.parsing import Grounding, parse_answer
+from fo1.types import Regions
+from tiny import BOXES, StubProposer, picture, region_model
+
+
+@pytest.fixture
+def scene(tiny_fo1: FO1) -> Scene:
+    return tiny_fo1.look(picture(0))
+
+
+def middle(scores: np.ndarray) -> float:
+    """A threshold between the scores."""
+    ordered = np.sort(scores)
+    return float(ordered[len(ordered) // 2 - 1] / 2 + ordered[len(ordered) // 2] / 2)
+
+
+# Looking
+
+
+def test_a_scene_has_the_proposers_regions(scene: Scene) -> None:
+    assert len(scene.regions) == len(BOXES) and scene.regions.image_size == (80, 60)
+    assert scene.regions.xyxy[4].tolist() == [20, 15, 60, 45]
+    assert set(scene.seconds) == {"image", "encode"}
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [[0, 0, 40, 30], [10, 10, 70, 50]],
+        np.array([[0, 0, 40, 30], [10, 10, 70, 50]]),
+        torch.tensor([[0, 0, 40, 30], [10, 10, 70, 50]]),
+        Regions.of([[0, 0, 40, 30], [10, 10, 70, 50]], (80, 60)),
+    ],
+    ids=["list", "numpy", "torch", "regions"],
+)
+def test_given_boxes_replace_proposals(tiny_fo1: FO1, boxes: object) -> None:
+    regions = tiny_fo1.look(picture(0), boxes).regions  # type: ignore[arg-type]
+    assert regions.xyxy.tolist() == [[0, 0, 40, 30], [10, 10, 70, 50]]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([[40, 30, 10, 50]], "box 0 ends before it starts"),
+        ([[0, 0, 9, 9], [10, 50, 40, 30]], "box 1 ends before it starts"),
+        ([[0, 0, float("nan"), 9]], "must be finite; entry 0"),
+        ([[0, 0, 9, 9], [0, 0, float("inf"), 9]], "must be finite; entry 1"),
+        ([[0, 0, 9]], "must have shape"),
+        ([0, 0, 9, 9], "must have shape"),
+        ([[]], "must have shape"),
+        ([["a", 0, 9, 9]], "must be numbers"),
+        (7, "must be a list"),
+        ([[0, 0, 9, 9]] * 101, "101 regions, but the model can name 100"),
+        (Regions.of([[0, 0, 9, 9]], (60, 80)), r"of a \(60, 80\) image, this one is \(80, 60\)"),
+    ],
+)
+def test_boxes_that_cannot_be_used(tiny_fo1: FO1, boxes: object, message: str) -> None:
+    with pytest.raises(RegionError, match=message):
+        tiny_fo1.look(picture(0), boxes)  # type: ignore[arg-type]
+
+
+def test_a_hundred_boxes_are_fine(tiny_fo1: FO1) -> None:
+    boxes = np.random.default_rng(0).uniform(0, 30, (100, 4)) + [0, 0, 31, 31]
+    scene = tiny_fo1.look(picture(0), boxes)
+    assert scene.detect("cup").confidence["cup"].shape == (100,)
+
+
+def test_images_that_cannot_be_read(tiny_fo1: FO1) -> None:
+    with pytest.raises(ImageError, match="nowhere.jpg"):
+        tiny_fo1.look("nowhere.jpg")
+
+
+def test_look_many_equals_look(tiny_fo1: FO1) -> None:
+    images = [picture(0), picture(1, (50, 90)), picture(2)]
+    boxes = [None, [[0, 0, 40, 30]], []]
+    for scene, image, given in zip(tiny_fo1.look_many(images, boxes), images, boxes, strict=True):
+        alone = tiny_fo1.look(image, given)
+        assert (scene.regions.xyxy == alone.regions.xyxy).all()
+        together, single = (s.detect("cup, dog").confidence for s in (scene, alone))
+        for label in ("cup", "dog"):
+            assert together[label] == pytest.approx(single[label], abs=1e-5)
+    assert tiny_fo1.look_many([]) == []
+
+
+def test_look_many_takes_an_array_of_boxes_and_counts_them(tiny_fo1: FO1) -> None:
+    images = [picture(0), picture(1)]
+    scenes = tiny_fo1.look_many(images, np.array([[[0, 0, 9, 9]], [[5, 5, 20, 20]]]))
+    assert [scene.regions.xyxy.tolist() for scene in scenes] == [[[0, 0, 9, 9]], [[5, 5, 20, 20]]]
+    for wrong in ([], [None], [None] * 3):
+        with pytest.raises(RegionError, match=f"{len(wrong)} sets of boxes for 2 images"):
+            tiny_fo1.look_many(images, wrong)
+
+
+# Detecting
+
+
+def test_threshold_is_the_least_score_reported(scene: Scene) -> None:
+    scores = scene.detect("cup").confidence["cup"]
+    assert len(scores) == len(BOXES)
+    for least in (0.0, middle(scores), float(scores.max())):
+        found = scene.detect("cup", threshold=least)
+        kept = [i for i in range(len(BOXES)) if scores[i] >= np.float32(least)]
+        assert sorted(found.regions.tolist()) == kept  # these regions overlap too little to be duplicates
+        assert found.scores.tolist() == sorted(scores[kept], reverse=True)
+        assert (found.xyxy == scene.regions.xyxy[found.regions]).all()
+        assert found.scores.tolist() == [scores[i] for i in found.regions]
+    assert len(scene.detect("cup", threshold=1.0)) == 0
+
+
+def test_the_models_own_threshold_is_the_default(tiny_model: RegionModel, scene: Scene) -> None:
+    least = middle(scene.detect("cup").confidence["cup"])
+    other = FO1(tiny_model, replace(ModelConfig("tiny"), threshold=least)).look(picture(0))
+    assert (other.detect("cup").regions == scene.detect("cup", threshold=least).regions).all()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_chance(scene: Scene, threshold: float) -> None:
+    with pytest.raises(PromptError, match="between 0 and 1"):
+        scene.detect("cup", threshold=threshold)
+
+
+def test_several_labels(scene: Scene) -> None:
+    confidence = scene.detect("cup, dog, cat").confidence
+    least = middle(np.array([scores.max() for scores in confidence.values()]))
+    found = scene.detect(["cup", "dog", "cat"], threshold=least)
+    present = [label for label, scores in confidence.items() if scores.max() >= least]
+    assert 0 < len(present) < 3
+    assert list(dict.fromkeys(found.labels)) == present
+    assert found.absent == tuple(label for label in confidence if label not in present)
+    for label in present:
+        one = found.by_label(label)
+        assert one.scores.tolist() == sorted(one.scores.tolist(), reverse=True)
+
+
+def test_the_answer_says_what_was_found(scene: Scene) -> None:
+    confidence = scene.detect("cup, dog").confidence
+    least = middle(np.concatenate([*confidence.values()]))
+    found = scene.detect("cup, dog", threshold=least)
+    assert parse_answer(found.answer.text, len(BOXES)) == found.answer
+    for grounding in found.answer.groundings:
+        assert grounding.regions == tuple(sorted(found.regions[[x == grounding.phrase for x in found.labels]]))
+
+
+def test_absent_is_written_as_none() -> None:
+    assert written(Grounding("dog", ())) == "<ground>dog</ground><objects>None</objects>"
+    assert written(Grounding("cup", (1, 12))) == "<ground>cup</ground><objects><region1><region12></objects>"
+
+
+def test_duplicates_of_one_label_are_reported_once(tiny_fo1: FO1) -> None:
+    boxes = [[0, 0, 40, 30], [1, 0, 41, 30], [0, 1, 40, 31], [45, 30, 80, 60]]
+    scene = tiny_fo1.look(picture(0), boxes)
+    found = scene.detect("cup, dog", threshold=0.0)
+    for label in ("cup", "dog"):
+        scores = found.confidence[label]
+        kept = found.by_label(label).regions.tolist()
+        assert sorted(kept, reverse=True)[0] == 3 and len(kept) == 2
+        assert int(np.argmax(scores[:3])) in kept
+    overlaps = iou(found.by_label("cup").xyxy, found.by_label("cup").xyxy)
+    assert (overlaps[~np.eye(2, dtype=bool)] <= DUPLICATE_IOU).all()
+
+
+def test_no_regions(tiny_fo1: FO1) -> None:
+    for scene in (
+        tiny_fo1.look(picture(0), []),
+        FO1(region_model(proposer=StubProposer([])), ModelConfig("tiny")).look(picture(0)),
+    ):
+        found = scene.detect("cup, dog", threshold=0.0)
+        assert len(found) == 0 and found.absent == ("cup", "dog")
+        assert found.answer.text.count("None") == 2
+        assert found.confidence["cup"].shape == (0,)
+        assert scene.count("cup") == 0 and len(scene.find("cup")) == 0
+        assert isinstance(scene.ask("What is this?", max_new_tokens=4), str)
+
+
+def test_boxes_outside_the_image_are_clipped_in_results(tiny_fo1: FO1) -> None:
+    boxes = [[-20, -10, 30, 30], [50, 40, 200, 300], [100, 100, 120, 120], [10, 10, 10, 10]]
+    scene = tiny_fo1.look(picture(0), boxes)
+    found = scene.detect("cup", threshold=0.0)
+    by_region = {d.region: d.box for d in found}
+    assert by_region == {
+        0: (0, 0, 30, 30),
+        1: (50, 40, 80, 60),
+        2: (80, 60, 80, 60),
+        3: (10, 10, 10, 10),
+    }
+    assert scene.regions.xyxy.tolist() == boxes
+
+
+def test_inputs_are_not_changed_and_asking_again_gives_the_same(tiny_fo1: FO1) -> None:
+    image, boxes, labels = np.asarray(picture(0)).copy(), np.array([[-5.0, 0.0, 50.0, 90.0]]), ["cup", " dog "]
+    kept = image.copy(), boxes.copy(), list(labels)
+    scene = tiny_fo1.look(image, boxes)
+    first, second = scene.detect(labels), scene.detect(labels)
+    assert first.to_dicts() == second.to_dicts()
+    assert (image == kept[0]).all() and (boxes == kept[1]).all() and labels == kept[2]
+
+
+@pytest.mark.parametrize("label", ["橙子", "<region1>", "<region99>", "<|im_end|>", "<objects>", "a" * 500, "🍊"])
+def test_any_label_can_be_asked(scene: Scene, label: str) -> None:
+    found = scene.detect([label, "cup"], threshold=0.0)
+    assert list(found.confidence) == [label, "cup"]
+    assert np.isfinite(found.confidence[label]).all()
+    assert set(found.labels) == {label, "cup"}
+
+
+def test_no_label(scene: Scene) -> None:
+    for empty in ("", " , ", []):
+        with pytest.raises(PromptError, match="no label"):
+            scene.detect(empty)
+
+
+@pytest.mark.parametrize("count", [50, 130])
+def test_many_labels(scene: Scene, count: int) -> None:
+    labels = [f"thing {i}" for i in range(count)]
+    together = scene.detect(labels).confidence
+    assert list(together) == labels
+    last = labels[count - 10 :]
+    few = scene.detect(last).confidence
+    for label in last:
+        assert together[label] == pytest.approx(few[label], abs=1e-5)
+
+
+# The other verbs
+
+
+def test_find_is_the_best_of_detect(scene: Scene) -> None:
+    scores = scene.detect(["the left, red cup"]).confidence["the left, red cup"]
+    found = scene.find("the left, red cup", threshold=0.0)
+    assert found.labels == ("the left, red cup",)
+    assert found.regions.tolist() == [int(scores.argmax())] and found.scores[0] == scores.max()
+    nothing = scene.find("the left, red cup", threshold=1.0)
+    assert len(nothing) == 0 and nothing.absent == ("the left, red cup",)
+
+
+def test_count_is_the_number_of_what_it_locates(scene: Scene) -> None:
+    located = scene.locate("cup", threshold=0.0)
+    assert scene.count("cup", threshold=0.0) == len(located) == len(BOXES)
+    assert scene.count("cup", threshold=1.0) == 0
+    # Counting asks another question than detection.
+    assert not np.allclose(located.confidence["cup"], scene.detect("cup").confidence["cup"], atol=1e-4)
+
+
+def test_describe_and_ask(scene: Scene) -> None:
+    whole, one, other = scene.describe(), scene.describe(0), scene.describe(3)
+    assert all(isinstance(text, str) for text in (whole, one, other))
+    assert scene.describe(3) == other
+    assert one == scene.ask("Provide a brief description for <region0>.")
+    assert len({whole, one, other}) == 3
+    assert scene.seconds["answer"] > 0
+
+
+@pytest.mark.parametrize("region", [-1, 6, 100])
+def test_describe_a_region_that_is_not_there(scene: Scene, region: int) -> None:
+    with pytest.raises(RegionError, match=f"no region {region}; this scene has 6"):
+        scene.describe(region)
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_an_empty_question(scene: Scene, question: str) -> None:
+    with pytest.raises(PromptError, match="question is empty"):
+        scene.ask(question)
+
+
+def test_ask_many_equals_ask(tiny_fo1: FO1) -> None:
+    scenes = tiny_fo1.look_many([picture(0), picture(1)], [None, [[0, 0, 40, 30]]])
+    questions = ["What is <region1>?", "Why?"]
+    together = tiny_fo1.ask_many(scenes, questions, max_new_tokens=6)
+    assert together == [s.ask(q, max_new_tokens=6) for s, q in zip(scenes, questions, strict=True)]
+
+
+def test_the_picture_matters(tiny_fo1: FO1) -> None:
+    dark = Image.new("RGB", (80, 60), "black")
+    scores = [tiny_fo1.look(image).detect("cup").confidence["cup"] for image in (picture(0), dark)]
+    assert not np.allclose(*scores, atol=1e-3)
