@@ -25,7 +25,7 @@ def model() -> FO1:
 
 @pytest.fixture(scope="session")
 def tiny_model() -> RegionModel:
-    """A random region model with a dynamic vocabulary, shared: do not change it. Its parts are in `tiny.py`."""
+    """A random region model with a dynamic vocabulary (see `tiny.py`), shared: do not change it."""
     from tiny import region_model
 
     return region_model()

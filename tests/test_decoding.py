@@ -21,7 +21,9 @@ def encoded(tiny_model: RegionModel) -> list[Encoded]:
     return tiny_model.encode(images, [None, two, Regions.empty((80, 60))])
 
 
-def test_scores_are_chances_of_every_region_for_every_label(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
+def test_scores_are_chances_of_every_region_for_every_label(
+    tiny_model: RegionModel, encoded: list[Encoded]
+) -> None:
     scores = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog"])
     assert scores.shape == (2, len(BOXES)) and scores.dtype == torch.float32
     assert ((scores > 0) & (scores < 1)).all()
@@ -87,7 +89,9 @@ def test_answers_do_not_depend_on_the_batch(dynamic: bool) -> None:
     images = model.encode([picture(0), picture(1), picture(2)], [None, two, Regions.empty((80, 60))])
     questions = ["What is <region1>?", "How many?", "<region1> is not here"]
     together = generate_text(model, images, questions, max_new_tokens=8)
-    alone = [generate_text(model, [i], [q], max_new_tokens=8)[0] for i, q in zip(images, questions, strict=True)]
+    alone = [
+        generate_text(model, [i], [q], max_new_tokens=8)[0] for i, q in zip(images, questions, strict=True)
+    ]
     assert together == alone
     assert len(set(together)) == 3
 

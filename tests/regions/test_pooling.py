@@ -79,7 +79,9 @@ def test_inverted_boxes_are_widened_to_a_cell() -> None:
     features = random_map(3, 9, 12)
     inverted = [30.0, 25.0, 10.0, 5.0]
     pooled = pool_boxes(features, torch.tensor([inverted]), 4.0)
-    torch.testing.assert_close(pooled[0], roi_align_mean(features, inverted, 4.0, 7, False), atol=2e-6, rtol=0)
+    torch.testing.assert_close(
+        pooled[0], roi_align_mean(features, inverted, 4.0, 7, False), atol=2e-6, rtol=0
+    )
     assert pooled.abs().sum() > 0
     assert pool_boxes(features, torch.tensor([inverted]), 4.0, aligned=True).isfinite().all()
 

@@ -14,7 +14,9 @@ def test_quarters_are_centre_y_centre_x_width_height() -> None:
     for quarter, value in zip(embedded, (50 / 200, 20 / 80, 20 / 80, 20 / 200), strict=True):
         for i in range(4):
             angle = value * 2 * math.pi / 10000 ** (2 * i / 8)
-            assert quarter[2 * i : 2 * i + 2].tolist() == pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-6)
+            assert quarter[2 * i : 2 * i + 2].tolist() == pytest.approx(
+                [math.sin(angle), math.cos(angle)], abs=1e-6
+            )
 
 
 def test_depends_only_on_fractions_of_the_frame() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -183,8 +184,6 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
 
 def test_a_scene_without_regions_still_teaches_words(region: RegionModel) -> None:
-    import numpy as np
-
     scene = record(["apple", "apple"], [[0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.6, 0.6]], [])
     sample = maker(region)(scene, np.random.default_rng(1))
     losses = batch_losses(region, [sample])

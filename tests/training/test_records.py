@@ -15,6 +15,7 @@ from training.miniature import record
 
 SQUARE, WIDE = [0.1, 0.1, 0.4, 0.5], [0.2, 0.6, 0.9, 0.8]
 WHOLE = record(["cat", "dog"], [SQUARE, WIDE], [SQUARE, WIDE, [0.1, 0.2, 0.4, 0.6]], ["tree"], seed=1)
+OTHER = record(["sheep"], [WIDE], [SQUARE, [0.2, 0.6, 0.8, 0.8], WIDE], seed=5)
 NAMELESS = record([], [], [SQUARE, WIDE], seed=2)
 REGIONLESS = record(["cup"], [SQUARE], [], seed=3)
 NOTHING = record([], [], [], ["sea"], seed=4)
@@ -32,7 +33,7 @@ def same(one: SceneRecord, other: SceneRecord) -> None:
 
 
 def test_a_shard_keeps_every_scene_even_without_names_or_regions(tmp_path: Path) -> None:
-    given = [NAMELESS, WHOLE, NOTHING, REGIONLESS, WHOLE, NAMELESS]
+    given = [NAMELESS, WHOLE, NOTHING, REGIONLESS, OTHER, WHOLE, NAMELESS]
     save_records(given, tmp_path / "a.safetensors")
     loaded = list(load_records(tmp_path / "a.safetensors"))
     assert len(loaded) == len(given)

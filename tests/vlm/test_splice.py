@@ -36,11 +36,15 @@ class Spliced:
     base: LlamaForCausalLM
     splice: RegionSplice
 
-    def logits(self, ids: list[list[int]], regions: list[Tensor], images: list[Tensor] | None = None) -> Tensor:
+    def logits(
+        self, ids: list[list[int]], regions: list[Tensor], images: list[Tensor] | None = None
+    ) -> Tensor:
         with self.splice.bound(regions, images or [NOTHING] * len(regions)):
             return self.base(torch.tensor(ids)).logits
 
-    def embedded(self, ids: list[list[int]], regions: list[Tensor], images: list[Tensor] | None = None) -> Tensor:
+    def embedded(
+        self, ids: list[list[int]], regions: list[Tensor], images: list[Tensor] | None = None
+    ) -> Tensor:
         """What the first layer reads."""
         with self.splice.bound(regions, images or [NOTHING] * len(regions)):
             return self.base.get_input_embeddings()(torch.tensor(ids))
@@ -112,7 +116,15 @@ def test_a_base_with_spare_rows_does_not_predict_them() -> None:
 def test_slots_are_replaced_in_order(static: Spliced) -> None:
     regions, images = embeddings(2, 0), embeddings(3, 1)
     read = static.embedded([[7, IMAGE, IMAGE, IMAGE, R0, SLOT, R1, SLOT, GROUND]], [regions], [images])[0]
-    expected = [static.word(7), *images, static.row(R0), regions[0], static.row(R1), regions[1], static.row(GROUND)]
+    expected = [
+        static.word(7),
+        *images,
+        static.row(R0),
+        regions[0],
+        static.row(R1),
+        regions[1],
+        static.row(GROUND),
+    ]
     assert torch.equal(read, torch.stack(expected))
 
 
@@ -126,7 +138,9 @@ def test_slots_are_replaced_in_order(static: Spliced) -> None:
         ([IMAGE], 0, 0, "1 slots for image tokens, but 0 were given"),
     ],
 )
-def test_counts_that_disagree(static: Spliced, ids: list[int], regions: int, images: int, message: str) -> None:
+def test_counts_that_disagree(
+    static: Spliced, ids: list[int], regions: int, images: int, message: str
+) -> None:
     with pytest.raises(PromptError, match=message):
         static.logits([[5, *ids]], [embeddings(regions, 0)], [embeddings(images, 1)])
 
@@ -274,7 +288,9 @@ def test_a_base_in_half_precision(either: Spliced) -> None:
 # Generation
 
 
-def generated(splice: Spliced, ids: list[list[int]], regions: list[Tensor], images: list[Tensor], **options) -> Tensor:
+def generated(
+    splice: Spliced, ids: list[list[int]], regions: list[Tensor], images: list[Tensor], **options
+) -> Tensor:
     longest = max(map(len, ids))
     padded = torch.tensor([[0] * (longest - len(row)) + row for row in ids])
     attended = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids])
@@ -305,7 +321,9 @@ def test_left_padded_batch_generates_as_single_runs(either: Spliced) -> None:
     ids, regions, images = prompts(either)
     together = generated(either, ids, regions, images).tolist()
     assert together == [greedy(either, *one) for one in zip(ids, regions, images, strict=True)]
-    assert max(max(row) for row in together) >= WORDS  # the case is real: added tokens were written and read back
+    assert (
+        max(max(row) for row in together) >= WORDS
+    )  # the case is real: added tokens were written and read back
     assert max(max(row) for row in together) < VOCABULARY.size
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from fo1.errors import PromptError
 from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, RegionVocabulary
 
 
@@ -43,7 +44,10 @@ class PromptBuilder:
         return self.tokenizer(text, add_special_tokens=False).input_ids if text else []
 
     def user_text(self, text: str, regions: int) -> list[int]:
-        """Ids of a user's text: special tokens typed in it are plain characters, `<regionN>` below `regions` is not."""
+        """Ids of a user's text: special tokens typed in it are plain characters, `<regionN>` below `regions` is not.
+
+        Raises `PromptError` for text that is no valid Unicode.
+        """
         ids: list[int] = []
         start = 0
         for match in REGION_NAME.finditer(text):
@@ -56,6 +60,10 @@ class PromptBuilder:
     def _plain(self, text: str) -> list[int]:
         if not text:
             return []
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise PromptError(f"{text[:50]!r} holds half a character (a lone surrogate); type it again") from error
         return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
 
     def prefix(self, image_tokens: int, regions: int) -> list[int]:

@@ -1,7 +1,8 @@
-"""Stage 0, our own addition: teach pointer and connector to match regions with names before any answer is trained.
+"""Stage 0, our own addition: pointer and connector learn to match regions with names, before any answers.
 
-The frozen language model is asked about each name once, over an image without regions; its hidden state there is the
-query. What is left is a matching problem without the language model in the loop: thousands of labels a second.
+The frozen language model is asked about each name once, over an image without regions; its hidden state there
+is the query. What is left is a matching problem without the language model in the loop: thousands of labels a
+second.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def align(
     labels: int = 48,
     seed: int = 0,
 ) -> None:
-    """Runs the stage: each step, `stage.batch` scenes against their own names and as many others as make `labels`."""
+    """Runs the stage: each step, `stage.batch` scenes against their own names and others, `labels` in all."""
     names = sorted({*questions.names, *(w for n in questions.names for w in questions.thesaurus.wider(n))})
     states = name_states(model, names)
     number = {name: i for i, name in enumerate(names)}
@@ -78,6 +79,8 @@ def align(
         optimizer.zero_grad(set_to_none=True)
         recent.append(loss.item())
         if (step + 1) % 100 == 0:
-            logger.info("%s %5d/%d  regions %.3f", stage.name, step + 1, stage.steps, sum(recent) / len(recent))
+            logger.info(
+                "%s %5d/%d  regions %.3f", stage.name, step + 1, stage.steps, sum(recent) / len(recent)
+            )
             recent.clear()
     model.encoder.eval()

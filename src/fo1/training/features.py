@@ -65,7 +65,7 @@ def encode_scene(model: RegionModel, scene: NamedScene, limit: int, rng: np.rand
         torch.from_numpy(iou(regions.xyxy, boxes)),
         tuple(scene.names),
         torch.from_numpy(boxes / np.array([width, height] * 2, dtype=np.float32)),
-        tuple(name for name in scene.present if name not in scene.names),
+        tuple(scene.present),
     )
 
 

@@ -29,8 +29,8 @@ class LabelledPhoto:
 def photo_labels() -> dict[str, Any]:
     """What was labelled by hand.
 
-    For each file, `objects` ([name, x1, y1, x2, y2] as fractions of the image) and `present` (names of what is
-    visible without a box).
+    For each file, `objects` ([name, x1, y1, x2, y2] as fractions of the image) and `present` (names of what
+    is visible without a box).
     """
     labels: dict[str, Any] = json.loads(
         resources.files(__package__).joinpath("photo_labels.json").read_text("utf-8")

@@ -14,9 +14,9 @@ from fo1.prompts.tasks import TASKS
 from fo1.prompts.tree import PromptTree
 from fo1.prompts.vocabulary import region_name
 from fo1.regions.encoder import RegionFeatures
-from fo1.training.thesaurus import Thesaurus
 from fo1.training.names import EVERYDAY
 from fo1.training.records import SceneRecord
+from fo1.training.thesaurus import Thesaurus
 
 EVERYDAY_WORDS = sorted(EVERYDAY)
 LOW, HIGH = 0.4, 0.7  # IoU at which a box begins to count as the object, and from which it is the object
@@ -37,8 +37,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class QuestionConfig:
-    """How many of each kind. regions: fewest and most shown. present, absent: labels asked per scene, at most. hard: share of absent labels taken
-    from the siblings of present names; everyday: share taken from everyday words. general: chance of a synonym or a wider word instead of the name itself."""
+    """How many of each kind.
+
+    present, absent: labels asked per scene, at most. hard: share of absent labels taken from the siblings of
+    present names; everyday: share taken from everyday words. general: chance of a synonym or a wider word
+    instead of the name itself. namings: regions to describe, at most. regions: fewest and most shown.
+    """
 
     present: int = 5
     absent: int = 6
@@ -79,7 +83,7 @@ class QuestionMaker:
         return sample
 
     def subset(self, record: SceneRecord, rng: np.random.Generator) -> SceneRecord:
-        """Some of the regions, in the proposer's order or any other, so that neither order nor number is learnt."""
+        """Some of the regions, in the proposer's order or any other: neither order nor number is learnt."""
         count = record.count
         keep = np.arange(count)
         fewest, most = self.config.regions
@@ -115,7 +119,10 @@ class QuestionMaker:
     def labels_and_targets(
         self, record: SceneRecord, names: Sequence[str], count: int, rng: np.random.Generator
     ) -> tuple[list[str], Tensor]:
-        """The scene's names and wider words, and random `names` that are absent: `count` in all, with targets (L, N)."""
+        """The scene's names and wider words, and random `names` that are absent: `count` in all.
+
+        Returns them with their targets, (L, N).
+        """
         present = list(dict.fromkeys(record.names))
         words = dict.fromkeys([*present, *(w for name in present for w in self.thesaurus.wider(name))])
         asked = [label for label in words if self._answerable(record, label)]
@@ -128,18 +135,24 @@ class QuestionMaker:
 
     def _worded(self, name: str, rng: np.random.Generator) -> str:
         others = self.thesaurus.wider(name)
-        return others[int(rng.integers(len(others)))] if others and rng.random() < self.config.general else name
+        return (
+            others[int(rng.integers(len(others)))] if others and rng.random() < self.config.general else name
+        )
 
     def _answerable(self, record: SceneRecord, label: str) -> bool:
         """No thing without a box may fit, and some region must cover an object that does."""
-        matches = self.thesaurus.matches
-        if any(matches(label, name) or matches(name, label) for name in record.uncertain):
+        if self._uncertain(record, label):
             return False
         return bool((self._target(record, label) > 0.5).any())
 
+    def _uncertain(self, record: SceneRecord, label: str) -> bool:
+        """May the label fit something that has no box?"""
+        matches = self.thesaurus.matches
+        return any(matches(label, name) or matches(name, label) for name in record.uncertain)
+
     @staticmethod
     def _split(labels: list[str], rng: np.random.Generator) -> list[tuple[str, list[str]]]:
-        """Labels into questions: one about a single label, counted as often as detected, the rest together."""
+        """Labels into questions: the first alone, counted as often as detected, the rest together."""
         first, rest = labels[:1], labels[1:]
         questions = [("count" if rng.random() < 0.5 else "detect", first)] if first else []
         return questions + ([("detect", rest)] if rest else [])
@@ -170,6 +183,8 @@ class QuestionMaker:
         if not repeated:
             return
         name = repeated[int(rng.integers(len(repeated)))]
+        if self._uncertain(record, name):
+            return
         alike = [i for i, other in enumerate(record.names) if self.thesaurus.matches(name, other)]
         boxes = record.objects[alike]
         measures = {
@@ -207,7 +222,7 @@ class QuestionMaker:
         """A plain question about the whole picture, in a third of the scenes."""
         if not labels or rng.random() > 0.35:
             return
-        if rng.random() < 0.6 or record.uncertain:
+        if rng.random() < 0.6 or record.uncertain or not record.names:
             label = labels[int(rng.integers(len(labels)))]
             there = any(self.thesaurus.matches(label, name) for name in record.names)
             question = self._question(sample, root, f"Is there a {label} in this image?", record.count)

@@ -9,8 +9,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import Tensor
 
 from fo1.checkpoints import low_rank
 from fo1.checkpoints.config import ModelConfig
@@ -50,7 +52,10 @@ PHOTO_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Recipe:
-    """Where things are. bundle: folder with config and encoders' weights; features: records; out: checkpoints."""
+    """Where things are.
+
+    bundle: folder of config and encoders' weights. features: records. out: checkpoints.
+    """
 
     bundle: Path
     features: Path
@@ -77,13 +82,13 @@ def training_names(records: Sequence[SceneRecord]) -> list[str]:
 
 
 def start_rows(model: RegionModel, seed: int) -> None:
-    """Input rows of added tokens: the mean embedding of their words, plus noise so that no two regions coincide."""
-    table = model.base.get_input_embeddings().weight
+    """Input rows of added tokens: the mean embedding of their words, plus noise, so that no two coincide."""
+    table = cast(Tensor, model.base.get_input_embeddings().weight)
     tokenizer, vocabulary = model.prompts.tokenizer, model.prompts.vocabulary
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for row, token in zip(model.splice.input_rows, vocabulary.added, strict=True):
-            word = tokenizer.convert_ids_to_tokens(token).strip("</>")
+            word = str(tokenizer.convert_ids_to_tokens(token)).strip("</>")
             ids = tokenizer(" " + word, add_special_tokens=False).input_ids
             row.copy_(table[ids].float().mean(dim=0) + 0.02 * torch.randn(row.shape, generator=generator))
 

@@ -49,7 +49,9 @@ def parameter_groups(model: nn.Module, stage: StageConfig) -> list[dict[str, obj
             raise ValueError(f"stage {stage.name}: no parameter is called {pattern!r}")
         for parameter in named:
             parameter.requires_grad_(True)
-        logger.info("%s: %-24s %9d parameters, lr %g", stage.name, pattern, sum(p.numel() for p in named), rate)
+        logger.info(
+            "%s: %-24s %9d parameters, lr %g", stage.name, pattern, sum(p.numel() for p in named), rate
+        )
         groups.append({"params": named, "lr": rate, "initial_lr": rate})
     return groups
 
@@ -63,7 +65,7 @@ def schedule(step: int, stage: StageConfig) -> float:
 
 
 class Trainer:
-    """Runs one stage. Step k sees the same scenes and questions whether or not the run was interrupted before."""
+    """Runs one stage. Step k sees the same scenes and questions, was the run interrupted before or not."""
 
     def __init__(
         self,

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fo1.model import RegionModel
+from fo1.prompts.tasks import TASKS
+from fo1.training.align import align, name_states
+from fo1.training.records import SceneRecord
+from fo1.training.trainer import StageConfig
+from tiny import region_model
+from training.miniature import NAMES, features, maker, record
+
+RATES = {"encoder.connector.*": 3e-3, "splice.pointer.*": 1e-2}
+STAGE = StageConfig("match", steps=60, batch=8, rates=RATES, warmup=5)
+PLACES = [[0.0, 0.0, 0.4, 0.4], [0.5, 0.0, 0.9, 0.4], [0.0, 0.5, 0.4, 0.9], [0.5, 0.5, 0.9, 0.9]]
+
+
+def separable(count: int = 12) -> list[SceneRecord]:
+    """Regions whose features say which name they have."""
+    looks = features(len(NAMES), seed=5)
+    scenes = []
+    for seed in range(count):
+        kinds = np.random.default_rng(seed).integers(len(NAMES), size=4)
+        scene = record([NAMES[i] for i in kinds], PLACES, seed=seed)
+        scene.features.primary[:4] = looks.primary[kinds]
+        scene.features.auxiliary[:4] = looks.auxiliary[kinds]
+        scenes.append(scene)
+    return scenes
+
+
+@torch.no_grad()
+def loss(model: RegionModel, scenes: list[SceneRecord]) -> float:
+    """Mean yes-or-no loss of every name against every region."""
+    states = name_states(model, NAMES)
+    total = []
+    for scene in scenes:
+        logits = model.splice.pointer(states, model.encoder.embed(scene.features)[:-1])
+        right = torch.tensor([[float(name == label) for name in scene.names] for label in NAMES])
+        total.append(F.binary_cross_entropy_with_logits(logits, right))
+    return torch.stack(total).mean().item()
+
+
+def test_matching_is_learnt_and_the_base_left_alone() -> None:
+    model, scenes = region_model(), separable()
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    start = loss(model, scenes)
+    align(model, maker(model), scenes, STAGE, labels=8)
+    assert start > 0.5 and loss(model, scenes) < 0.2
+    assert not model.encoder.training
+    for name, parameter in model.named_parameters():
+        moved = not torch.equal(parameter, before[name])
+        assert moved == name.startswith(("encoder.connector.", "splice.pointer.")), name
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    stage = StageConfig("match", steps=3, batch=2, rates=RATES)
+    pointers = []
+    for seed in (0, 0, 1):
+        model = region_model()
+        torch.manual_seed(0)
+        align(model, maker(model), separable(4), stage, labels=8, seed=seed)
+        pointers.append(model.splice.pointer.query.weight)
+    assert torch.equal(pointers[0], pointers[1]) and not torch.equal(pointers[0], pointers[2])
+
+
+def test_a_names_state_is_that_of_its_plain_prompt() -> None:
+    model = region_model()
+    names = ["car", "potted plant", "dog"]
+    states = name_states(model, names, batch=2)
+    for name, state in zip(names, states, strict=True):
+        prompts = model.prompts
+        ids = prompts.prefix(1, 0) + prompts.question(TASKS["detect"].fill(name), 0) + prompts.naming(name, 0)
+        with torch.no_grad(), model.splice.bound([torch.zeros(0, 32)], [torch.zeros(1, 32)]):
+            alone = model.base.model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1]
+        torch.testing.assert_close(state, alone, atol=1e-4, rtol=1e-4)
+    assert not states.requires_grad
+
+
+def test_a_static_vocabulary_has_nothing_to_match_with() -> None:
+    model = region_model(dynamic=False)
+    stage = StageConfig("match", steps=1, rates={"encoder.*": 1e-3})
+    with pytest.raises(ValueError, match="pointer"):
+        align(model, maker(model), separable(1), stage, labels=8)
