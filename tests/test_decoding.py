@@ -33,14 +33,14 @@ def test_scores_are_chances_of_every_region_for_every_label(
 def test_scores_are_the_pointers_where_the_answer_names_regions(
     tiny_model: RegionModel, encoded: list[Encoded]
 ) -> None:
-    """One label alone, as one plain sequence through the base's own forward."""
+    """One label alone, as a plain sequence through the base's own forward, beside the label's words."""
     one, prompts = encoded[0], tiny_model.prompts
     ids = prompts.prefix(1, 6) + prompts.question(DETECT.fill("cup"), 6) + prompts.naming("cup", 6)
     with tiny_model.splice.bound([one.embeddings], [one.image_tokens]), torch.inference_mode():
-        logits = tiny_model.base(torch.tensor([ids])).logits[0, -1]
-    first = prompts.vocabulary.first_region
-    expected = logits[first : first + 6].sigmoid()
-    scores = region_scores(tiny_model, one, DETECT, ["cup"])[0]
+        hidden = tiny_model.base.model(torch.tensor([ids])).last_hidden_state[0, -1:]
+    words = tiny_model.base.get_input_embeddings().weight[prompts.template("cup")]
+    expected = tiny_model.splice.pointer(hidden, one.embeddings, words.mean(dim=0, keepdim=True)).sigmoid()
+    scores = region_scores(tiny_model, one, DETECT, ["cup"])
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 
 

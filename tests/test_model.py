@@ -134,3 +134,44 @@ def test_additive_mask() -> None:
     mask = additive(torch.tensor([[[True, False], [True, True]]]), torch.bfloat16)
     assert mask.shape == (1, 1, 2, 2) and mask.dtype == torch.bfloat16
     assert mask[0, 0].tolist() == [[0, torch.finfo(torch.bfloat16).min], [0, 0]]
+
+
+def word_rows(model: RegionModel, text: str) -> torch.Tensor:
+    return model.base.get_input_embeddings().weight[model.prompts.template(text)]
+
+
+def test_a_phrases_embedding_is_the_mean_of_its_tokens(tiny_model: RegionModel) -> None:
+    phrases = ["cup", "potted plant", "cup", "c"]
+    embedded = tiny_model.phrase_embeddings(phrases)
+    assert embedded.shape == (4, 32) and embedded.dtype == torch.float32
+    torch.testing.assert_close(embedded, torch.stack([word_rows(tiny_model, p).mean(dim=0) for p in phrases]))
+    assert torch.equal(embedded[0], embedded[2])
+    assert torch.equal(embedded[3], word_rows(tiny_model, "c")[0])
+
+
+def test_a_phrase_of_nothing_has_an_embedding(tiny_model: RegionModel) -> None:
+    nothing, blank = tiny_model.phrase_embeddings(["", " "])
+    assert torch.equal(nothing, word_rows(tiny_model, "?")[0])
+    assert torch.equal(blank, word_rows(tiny_model, " ")[0])
+
+
+def test_phrases_do_not_read_regions_or_special_tokens(tiny_model: RegionModel) -> None:
+    one, phrases = encoded(2, 0), ["<region1>", "<|im_end|>"]
+    plain = tiny_model.phrase_embeddings(phrases)
+    with tiny_model.splice.bound([one.embeddings], [one.image_tokens]):
+        assert torch.equal(tiny_model.phrase_embeddings(phrases), plain)
+    expected = [torch.cat([word_rows(tiny_model, c) for c in p]).mean(dim=0) for p in phrases]
+    torch.testing.assert_close(plain, torch.stack(expected))
+
+
+def test_phrase_embeddings_carry_no_gradient_and_stay_exact_in_half_precision() -> None:
+    model = region_model()
+    model.base.requires_grad_(True)
+    exact = model.phrase_embeddings(["potted plant"])
+    assert not exact.requires_grad
+    model.base.bfloat16()
+    rounded = model.phrase_embeddings(["potted plant"])
+    assert rounded.dtype == torch.float32
+    expected = word_rows(model, "potted plant").float().mean(dim=0, keepdim=True)
+    assert torch.equal(rounded, expected)
+    torch.testing.assert_close(rounded, exact, atol=5e-3, rtol=0)

@@ -127,6 +127,7 @@ def region_model(
     width = HybridRegionEncoder.connector_width(config, *(b.out_channels for b in branches))
     torch.manual_seed(4)
     encoder = HybridRegionEncoder(*branches, Connector(width, 32, WIDTH, dropout=0.3, rms=1.0), config)
+    torch.manual_seed(1)
     pointer = RegionPointer(WIDTH, rank=16) if dynamic else None
     if pointer is not None:
         pointer.bias.data.zero_()

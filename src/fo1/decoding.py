@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,9 +24,9 @@ def region_scores(
 ) -> Tensor:
     """The chance that each region belongs to each label, (L, N) float32, without generating a token.
 
-    The answer to a grounding task opens with `<ground>label</ground><objects>`; what is open is only which regions
-    follow, and the pointer scores them all at that position. Labels are branches of one prompt tree: they share the
-    image and the regions and do not see each other's answers.
+    The answer to a grounding task opens with `<ground>label</ground><objects>`; what is open is only which
+    regions follow, and the pointer scores them all at that position. Labels are branches of one prompt tree:
+    they share the image and the regions and do not see each other's answers.
     """
     if model.splice.pointer is None:
         raise ValueError("region_scores needs a dynamic region vocabulary")
@@ -33,9 +34,12 @@ def region_scores(
         return torch.zeros(len(labels), len(encoded.regions))
     parts = []
     for start in range(0, len(labels), LABELS_PER_PASS):
-        tree, positions = _label_tree(model, len(encoded.regions), task, labels[start : start + LABELS_PER_PASS])
+        tree, positions = _label_tree(
+            model, len(encoded.regions), task, labels[start : start + LABELS_PER_PASS]
+        )
         hidden = model.hidden_states([tree], [encoded.embeddings], [encoded.image_tokens])[0]
-        logits = model.splice.pointer(hidden[positions], encoded.embeddings)
+        phrases = model.phrase_embeddings(labels[start : start + LABELS_PER_PASS])
+        logits = model.region_logits(hidden[positions], encoded.embeddings, encoded.evidence, phrases)
         parts.append((logits / temperature).sigmoid().float().cpu())
     return torch.cat(parts)
 
@@ -68,7 +72,7 @@ class WordsOnly(LogitsProcessor):
 def generate_text(
     model: RegionModel, encoded: Sequence[Encoded], questions: Sequence[str], max_new_tokens: int = 48
 ) -> list[str]:
-    """Greedy answers to one question per image, as one batch. Answers do not depend on what else is in the batch.
+    """Greedy answers to one question per image, as one batch, on the rest of which no answer depends.
 
     Raises `PromptError` for an empty question, and if there is not one for each image.
     """
@@ -89,11 +93,13 @@ def generate_text(
     config = GenerationConfig(
         max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=stop, pad_token_id=stop
     )
+    generate = cast(Callable[..., Tensor], model.base.generate)
     with model.splice.bound([one.embeddings for one in encoded], [one.image_tokens for one in encoded]):
-        output = model.base.generate(
+        output = generate(
             ids,
             attention_mask=attended,
             generation_config=config,
             logits_processor=LogitsProcessorList([WordsOnly(model.prompts.vocabulary.first_region)]),
         )
-    return [model.prompts.tokenizer.decode(row[longest:], skip_special_tokens=True).strip() for row in output]
+    texts = model.prompts.tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
+    return [text.strip() for text in texts]

@@ -18,8 +18,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: str | None = None) -> FO1:
     """Loads a model.
 
-    model: the name of a bundled model, a folder, or a hub id. device: "cpu", "cuda", "mps", …; by default the best
-    there is. dtype: "float32", "bfloat16" or "float16"; by default what is quick on the device.
+    model: the name of a bundled model, a folder, or a hub id.
+    device: "cpu", "cuda", "mps", …; by default the best there is.
+    dtype: "float32", "bfloat16" or "float16"; by default what is quick on the device.
     Raises `CheckpointError` naming what is missing or does not fit.
     """
     place = _device(device)
@@ -39,7 +40,9 @@ def _folder(model: str | Path) -> Path:
             raise CheckpointError(f"{folder} is a file; a model is a folder with a config.json")
         return folder
     if isinstance(model, Path) or str(model).count("/") != 1:
-        raise CheckpointError(f"no model {str(model)!r}: not a bundled name ({', '.join(known)}), a folder or a hub id")
+        raise CheckpointError(
+            f"no model {str(model)!r}: not a bundled name ({', '.join(known)}), a folder or a hub id"
+        )
     try:
         return Path(snapshot_download(str(model)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
@@ -51,7 +54,9 @@ def _device(device: str | None) -> torch.device:
         try:
             return torch.empty(0, device=device).device
         except (RuntimeError, AssertionError) as error:
-            raise CheckpointError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+            raise CheckpointError(
+                f"device {device!r} cannot be used here: {str(error).splitlines()[0]}"
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -26,19 +26,21 @@ from fo1.vlm.splice import RegionSplice
 class Encoded:
     """One image as the language model will read it.
 
-    regions: N boxes, original pixels. embeddings: (N, D). image_tokens: (M, D).
+    regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, K may be 0.
+    image_tokens: (M, D).
     """
 
     regions: Regions
     embeddings: Tensor
+    evidence: Tensor
     image_tokens: Tensor
 
 
 class RegionModel(nn.Module):
     """A language model that reads regions.
 
-    base: a Hugging Face causal model. `splice` is installed on it here. The whole image is read as one more region,
-    whose embedding is the image token, since the bundled base has no eyes of its own.
+    base: a Hugging Face causal model. `splice` is installed on it here. The whole image is read as one more
+    region, whose embedding is the image token, since the bundled base has no eyes of its own.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class RegionModel(nn.Module):
         Raises `RegionError` for more regions than the model has names for.
         """
         if len(regions) > self.capacity:
-            raise RegionError(f"{len(regions)} regions, but the model can name {self.capacity}; pass the best ones")
+            raise RegionError(
+                f"{len(regions)} regions, but the model can name {self.capacity}; pass the best ones"
+            )
         whole = [0, 0, *regions.image_size]
         return self.encoder.pool(primary, auxiliary, Regions.of([*regions.xyxy, whole], regions.image_size))
 
@@ -85,14 +89,38 @@ class RegionModel(nn.Module):
     def encode(self, images: Sequence[Image.Image], regions: Sequence[Regions | None]) -> list[Encoded]:
         """Everything about the images that does not depend on the question."""
         auxiliary = self.auxiliary(images)
-        if any(given is None for given in regions):
+        known = [given for given in regions if given is not None]
+        if len(known) < len(regions):
             proposed = self.propose(images, auxiliary)
-            regions = [found if given is None else given for given, found in zip(regions, proposed, strict=True)]
+            known = [
+                found if given is None else given for given, found in zip(regions, proposed, strict=True)
+            ]
         encoded = []
-        for one, primary_maps, auxiliary_maps in zip(regions, self.primary(images), auxiliary, strict=True):
-            embeddings = self.encoder.embed(self.pool(primary_maps, auxiliary_maps, one))
-            encoded.append(Encoded(one, embeddings[:-1], embeddings[-1:]))
+        for one, primary_maps, auxiliary_maps in zip(known, self.primary(images), auxiliary, strict=True):
+            features = self.pool(primary_maps, auxiliary_maps, one)
+            embeddings = self.encoder.embed(features)
+            encoded.append(Encoded(one, embeddings[:-1], features.evidence[:-1], embeddings[-1:]))
         return encoded
+
+    def phrase_embeddings(self, phrases: Sequence[str]) -> Tensor:
+        """Mean of the base's own word embeddings of each phrase, (L, D) float32."""
+        table = self.base.get_input_embeddings().get_parameter("weight")
+        ids = [self.prompts.phrase(phrase) for phrase in phrases]
+        return torch.stack([table[torch.tensor(i)].float().mean(dim=0) for i in ids]).detach()
+
+    def region_logits(
+        self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
+    ) -> Tensor:
+        """How much each region is what is being named, (L, N) float32: the pointer's word and the classifiers'.
+
+        hidden: (L, D) states where the regions are named, None before the language model is in the loop;
+        embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`.
+        """
+        if self.splice.pointer is None:
+            raise ValueError("a static region vocabulary has no pointer")
+        logits: Tensor = self.splice.pointer(hidden, embeddings, phrases)
+        support = self.encoder.evidence
+        return logits if support is None else logits + support.support(phrases, evidence)
 
     def hidden_states(
         self, trees: Sequence[PromptTree], regions: Sequence[Tensor], images: Sequence[Tensor]
@@ -115,6 +143,6 @@ class RegionModel(nn.Module):
 
 
 def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, T, S) bool → (B, 1, T, S) mask to add to attention logits; much faster on CPU than a boolean one."""
+    """(B, T, S) bool → (B, 1, T, S) mask to add to attention logits; on CPU faster than a boolean one."""
     mask = torch.zeros(allowed.shape, dtype=dtype)
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]

@@ -44,7 +44,9 @@ class Scene:
     seconds: how long each stage took so far.
     """
 
-    def __init__(self, model: RegionModel, config: ModelConfig, encoded: Encoded, seconds: dict[str, float]) -> None:
+    def __init__(
+        self, model: RegionModel, config: ModelConfig, encoded: Encoded, seconds: dict[str, float]
+    ) -> None:
         self._model, self._config, self._encoded = model, config, encoded
         self.seconds = seconds
 
@@ -75,7 +77,10 @@ class Scene:
         return self._ground("count", clean_labels([label]), threshold)
 
     def describe(self, region: int | None = None) -> str:
-        """A few words for one region, or for the whole image. Raises `RegionError` for a region that is not there."""
+        """A few words for one region, or for the whole image.
+
+        Raises `RegionError` for a region that is not there.
+        """
         if region is None:
             return self.ask("What is in this image?")
         if not 0 <= region < len(self.regions):
@@ -118,11 +123,14 @@ class Scene:
     ) -> Findings:
         index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
         groundings = tuple(
-            Grounding(label, tuple(sorted(group.tolist()))) for label, group in zip(labels, groups, strict=True)
+            Grounding(label, tuple(sorted(group.tolist())))
+            for label, group in zip(labels, groups, strict=True)
         )
         return Findings(
             clip(self.regions.xyxy[index], self.regions.image_size),
-            np.concatenate([*(row[g] for row, g in zip(scores, groups, strict=True)), np.zeros(0, np.float32)]),
+            np.concatenate(
+                [*(row[g] for row, g in zip(scores, groups, strict=True)), np.zeros(0, np.float32)]
+            ),
             tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
             index,
             self.regions.image_size,
@@ -151,8 +159,8 @@ class FO1:
     def look(self, image: ImageSource, boxes: ArrayLike | Regions | None = None) -> Scene:
         """Proposals, both encoders and the region tokens of one image, once.
 
-        image: path, URL, bytes, data URL, PIL, numpy HWC or torch CHW. boxes: use these, (N, 4) xyxy pixels of the
-        original image, instead of the proposer's.
+        image: path, URL, bytes, data URL, PIL, numpy HWC or torch CHW.
+        boxes: use these, (N, 4) xyxy pixels of the original image, instead of the proposer's.
         Raises `ImageError` and `RegionError`.
         """
         return self.look_many([image], [boxes])[0]
@@ -173,7 +181,9 @@ class FO1:
         share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
         return [Scene(self.model, self.config, one, dict(share)) for one in encoded]
 
-    def ask_many(self, scenes: Sequence[Scene], questions: Sequence[str], max_new_tokens: int = 48) -> list[str]:
+    def ask_many(
+        self, scenes: Sequence[Scene], questions: Sequence[str], max_new_tokens: int = 48
+    ) -> list[str]:
         """One free question per scene, answered as a batch."""
         return generate_text(self.model, [s._encoded for s in scenes], questions, max_new_tokens)
 
@@ -193,5 +203,7 @@ def _given(boxes: ArrayLike | Regions | None, size: tuple[int, int]) -> Regions 
     inverted = np.flatnonzero((regions.xyxy[:, 2:] < regions.xyxy[:, :2]).any(axis=1))
     if inverted.size:
         worst = regions.xyxy[inverted[0]].tolist()
-        raise RegionError(f"box {int(inverted[0])} ends before it starts: {worst}; boxes are [x1, y1, x2, y2]")
+        raise RegionError(
+            f"box {int(inverted[0])} ends before it starts: {worst}; boxes are [x1, y1, x2, y2]"
+        )
     return regions

@@ -83,6 +83,7 @@ FACTOR = "base.model.layers.1.mlp.down_proj"
     ("change", "messages"),
     [
         (lambda s: s.pop("splice.input_rows"), ["missing splice.input_rows"]),
+        (lambda s: s.pop("splice.pointer.phrase.weight"), ["missing splice.pointer.phrase.weight"]),
         (lambda s: s.update({"encoder.extra": torch.zeros(1)}), ["unexpected encoder.extra"]),
         (
             lambda s: s.update({"splice.pointer.key.bias": torch.zeros(3)}),

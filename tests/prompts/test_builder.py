@@ -118,6 +118,27 @@ def test_naming(tokenizer: PreTrainedTokenizerBase, spaced: bool) -> None:
     assert special_in(prompts, prompts.naming("<region1>", 2))[1] == "<region1>"
 
 
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_phrase_alone_is_as_where_it_is_named(tokenizer: PreTrainedTokenizerBase, spaced: bool) -> None:
+    prompts = builder(tokenizer, ChatFormat(label_space=spaced))
+    assert tokenizer.decode(prompts.phrase("red cup")) == (" red cup" if spaced else "red cup")
+    assert prompts.phrase("red cup") == prompts.naming("red cup", 2)[1:-2]
+
+
+@pytest.mark.parametrize("text", ["<region1>", "<|im_end|>", GROUND, REGION_SLOT])
+def test_a_phrase_holds_no_special_token(tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+    prompts = builder(tokenizer)
+    ids = prompts.phrase(text)
+    assert special_in(prompts, ids) == [] and tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_phrase_is_never_empty(tokenizer: PreTrainedTokenizerBase, spaced: bool) -> None:
+    prompts = builder(tokenizer, ChatFormat(label_space=spaced))
+    assert tokenizer.decode(prompts.phrase("")) == (" " if spaced else "?")
+    assert prompts.phrase(" ")
+
+
 def test_a_question_ends_where_the_model_begins(tokenizer: PreTrainedTokenizerBase) -> None:
     prompts = builder(tokenizer)
     assert prompts.question("", 0) == prompts.template(prompts.chat.after_question)
@@ -125,9 +146,12 @@ def test_a_question_ends_where_the_model_begins(tokenizer: PreTrainedTokenizerBa
 
 
 def test_half_a_character(tokenizer: PreTrainedTokenizerBase) -> None:
-    for write in (builder(tokenizer).user_text, builder(tokenizer).question, builder(tokenizer).naming):
+    prompts = builder(tokenizer)
+    for write in (prompts.user_text, prompts.question, prompts.naming):
         with pytest.raises(PromptError, match="half a character"):
             write("caf\udce9 <region1>", 3)
+    with pytest.raises(PromptError, match="half a character"):
+        prompts.phrase("caf\udce9")
 
 
 def test_more_regions_than_names(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -12,7 +12,7 @@ from fo1.checkpoints import low_rank
 from fo1.model import RegionModel
 from fo1.regions.encoder import RegionFeatures
 from fo1.training.losses import Losses, batch_losses
-from fo1.training.questions import Sample
+from fo1.training.questions import Pick, Sample
 from fo1.training.smol import STAGE_2
 from fo1.training.trainer import parameter_groups
 from tiny import region_model
@@ -33,7 +33,7 @@ def grounding(model: RegionModel, seed: int = 0) -> Sample:
     question = sample.tree.add(model.prompts.question("Detect apple, dog.", 3), root)
     for label, target in TARGETS.items():
         segment = sample.tree.add(model.prompts.naming(label, 3), question)
-        sample.picks.append((sample.tree.last(segment), target))
+        sample.picks.append(Pick(sample.tree.last(segment), label, target))
     return sample
 
 
@@ -68,7 +68,8 @@ def test_region_loss_is_a_yes_or_no_summed_over_regions(region: RegionModel) -> 
     for label, target in TARGETS.items():
         ids = region.prompts.prefix(1, 3) + region.prompts.question("Detect apple, dog.", 3)
         hidden, regions = read_alone(region, sample.features, ids + region.prompts.naming(label, 3))
-        scores = region.splice.pointer(hidden[-1:], regions)[0].tolist()
+        phrase = region.phrase_embeddings([label])
+        scores = region.splice.pointer(hidden[-1:], regions, phrase)[0].tolist()
         pairs = zip(scores, target.tolist(), strict=True)
         expected.append(-sum(t * log_sigmoid(s) + (1 - t) * log_sigmoid(-s) for s, t in pairs))
     losses = batch_losses(region, [sample])

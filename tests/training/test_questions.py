@@ -54,7 +54,7 @@ def asked(prompts: PromptBuilder, sample: Sample) -> Iterator[Asked]:
     """What each pick is about, read back from the tokens."""
     tree = sample.tree
     ends = {tree.last(i): i for i in range(len(tree.ids))}
-    for position, target in sample.picks:
+    for position, _, target in sample.picks:
         segment = ends[position]
         written = text(prompts, tree.ids[segment])
         assert written.startswith("<ground>") and written.endswith("</ground><objects>")
@@ -114,6 +114,16 @@ def test_labels_are_right_about_the_scene(prompts: PromptBuilder, asker: Questio
     assert present > 50 and absent > 150
 
 
+def test_every_pick_knows_the_phrase_written_before_it(prompts: PromptBuilder, asker: QuestionMaker) -> None:
+    referring = 0
+    for seed in SEEDS:
+        sample = asker(random_record(seed), np.random.default_rng(seed))
+        items = list(asked(prompts, sample))
+        assert [item.label for item in items] == [pick.phrase for pick in sample.picks]
+        referring += sum(item.refers for item in items)
+    assert referring
+
+
 def test_a_box_counts_by_its_overlap(asker: QuestionMaker) -> None:
     square = [0.0, 0.0, 0.5, 0.5]
     regions = [[0.0, 0.0, 0.5, 0.5 * share] for share in (1, 0.7, 0.55, 0.4, 0.2)]
@@ -152,8 +162,8 @@ def same_sample(one: Sample, other: Sample) -> bool:
     return (
         one.tree == other.tree
         and one.words == other.words
-        and [p for p, _ in one.picks] == [p for p, _ in other.picks]
-        and all(torch.equal(a, b) for (_, a), (_, b) in zip(one.picks, other.picks, strict=True))
+        and [p[:2] for p in one.picks] == [p[:2] for p in other.picks]
+        and all(torch.equal(a.target, b.target) for a, b in zip(one.picks, other.picks, strict=True))
         and torch.equal(one.features.primary, other.features.primary)
     )
 
@@ -292,7 +302,7 @@ def test_a_scene_without_names_or_regions_can_be_asked_about(
     for seed in SEEDS:
         sample = maker(prompts)(scene, np.random.default_rng(seed))
         assert len(sample.features) == scene.count + 1
-        assert all(not target.any() for _, target in sample.picks)
+        assert all(not pick.target.any() for pick in sample.picks)
 
 
 def test_as_many_labels_as_configured(prompts: PromptBuilder) -> None:

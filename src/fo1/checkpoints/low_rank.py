@@ -57,9 +57,9 @@ def misfits(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
 
 @torch.no_grad()
 def merge(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Adds the products of stored `factors` to the weights of plain linear layers, in place. See `misfits`."""
+    """Adds the products of stored `factors` to the weights of linear layers, in place. See `misfits`."""
     for key, down in tensors.items():
         if key.endswith(".down"):
             name = key.removesuffix(".down")
-            weight = module.get_submodule(name).weight
-            weight += (tensors[f"{name}.up"].float() @ down.float()).to(weight.dtype)
+            weight = module.get_parameter(f"{name}.weight")
+            weight.add_((tensors[f"{name}.up"].float() @ down.float()).to(weight.dtype))

@@ -94,13 +94,13 @@ def load_untrained(folder: Path, config: ModelConfig, dtype: torch.dtype) -> Reg
         model = build_model(config, base, tokenizer)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}/config.json does not describe a model: {error}") from error
-    load_weights(model.auxiliary, folder / AUXILIARY)
-    load_weights(model.primary.network, folder / PRIMARY)
+    load_weights(model.get_submodule("auxiliary"), folder / AUXILIARY)
+    load_weights(model.get_submodule("primary.network"), folder / PRIMARY)
     return model.eval()
 
 
 def finish(model: RegionModel, dtype: torch.dtype) -> RegionModel:
     """Encoders in `dtype`; the small trained parts stay float32, where they cost nothing."""
-    model.auxiliary.to(dtype)
-    model.primary.to(dtype)
+    model.get_submodule("auxiliary").to(dtype)
+    model.get_submodule("primary").to(dtype)
     return model.eval().requires_grad_(False)

@@ -130,8 +130,8 @@ class EfficientNetLite(nn.Module):
         self.head = Convolution(inputs, HEAD)
         self.classifier = nn.Linear(HEAD, CLASSES)
         self.channels = (scaled_width(STAGES[MIDDLE][-1], scale.width), HEAD)
-        # Training at 260 px pads odd sides by one pixel on the right only, so a cell looks this much (in cells) left of
-        # and above where a centred one would.
+        # Training at 260 px pads odd sides by one pixel on the right only, so a cell looks this much (in
+        # cells) left of and above where a centred one would.
         self.shifts = (4.5 / 16, 12.5 / 32)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

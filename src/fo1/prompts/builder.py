@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -14,9 +15,10 @@ from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, Reg
 class ChatFormat:
     """The base model's turns, and how an image and its regions stand in them.
 
-    before_image, after_image: text around the image's slots. region_slots: each region also gets a `<regionfeat>`
-    slot after its name (released format); without, its name alone carries it (dynamic vocabulary).
-    label_space: a space before a label in `<ground>`, for tokenizers in whose words the space belongs to the word.
+    before_image, after_image: text around the image's slots.
+    region_slots: each region also gets a `<regionfeat>` slot after its name (released format); without, its
+    name alone carries it (dynamic vocabulary).
+    label_space: a space before a label in `<ground>`, for tokenizers to which the space belongs to the word.
     """
 
     before_image: str = "<|im_start|>user\n"
@@ -29,23 +31,26 @@ class ChatFormat:
 
 
 class PromptBuilder:
-    """Writes token ids. What a user typed never becomes a special token, unless it names an existing region."""
+    """Writes token ids. What a user typed becomes no special token, unless it names an existing region."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: RegionVocabulary, chat: ChatFormat) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, vocabulary: RegionVocabulary, chat: ChatFormat
+    ) -> None:
         self.tokenizer, self.vocabulary, self.chat = tokenizer, vocabulary, chat
 
     @property
     def stop_id(self) -> int:
         """The token that ends an answer."""
-        return self.tokenizer.convert_tokens_to_ids(self.chat.stop)
+        return cast(int, self.tokenizer.convert_tokens_to_ids(self.chat.stop))
 
     def template(self, text: str) -> list[int]:
         """Ids of our own text, in which special tokens mean themselves."""
         return self.tokenizer(text, add_special_tokens=False).input_ids if text else []
 
     def user_text(self, text: str, regions: int) -> list[int]:
-        """Ids of a user's text: special tokens typed in it are plain characters, `<regionN>` below `regions` is not.
+        """Ids of a user's text. Special tokens typed in it are plain characters; `<regionN>` is not.
 
+        regions: how many there are; a higher `<regionN>` is plain characters too.
         Raises `PromptError` for text that is no valid Unicode.
         """
         ids: list[int] = []
@@ -63,8 +68,14 @@ class PromptBuilder:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise PromptError(f"{text[:50]!r} holds half a character (a lone surrogate); type it again") from error
+            raise PromptError(
+                f"{text[:50]!r} holds half a character (a lone surrogate); type it again"
+            ) from error
         return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+
+    def phrase(self, text: str) -> list[int]:
+        """Ids of a phrase alone, as words inside a sentence; never empty, never a special token."""
+        return self._plain(" " + text if self.chat.label_space else text) or self._plain("?")
 
     def prefix(self, image_tokens: int, regions: int) -> list[int]:
         """Start of the user's turn: the image's slots and the regions."""

@@ -40,8 +40,9 @@ class Answer:
 def parse_answer(text: str, region_count: int) -> Answer:
     """Reads `<ground>label</ground><objects><region3>…</objects>`, however untidy.
 
-    White space between tags, unterminated tags, `None`, regions outside any tag, repeats and unknown regions are
-    all accepted; nothing raises. A region outside `<objects>` belongs to the last phrase, or to an empty one.
+    White space between tags, unterminated tags, `None`, regions outside any tag, repeats and unknown regions
+    are all accepted; nothing raises. A region outside `<objects>` belongs to the last phrase, or to an empty
+    one.
     """
     phrases: list[tuple[str, list[int]]] = []
     unknown: dict[int, None] = {}

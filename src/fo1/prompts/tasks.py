@@ -58,11 +58,12 @@ TASKS = {
         ),
         TaskSpec(
             "reason",
-            "First thinks about the reasoning process in the mind and then provides the user with the answer. "
-            "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
-            "respectively, i.e., <think> reasoning process here </think><answer> answer here </answer>. "
-            "Please give a detailed reasoning process process and provide image regions that can help you answer "
-            "the question better. {}",
+            "First thinks about the reasoning process in the mind and then provides the user with the "
+            "answer. The reasoning process and answer are enclosed within <think> </think> and <answer> "
+            "</answer> tags, respectively, i.e., <think> reasoning process here </think><answer> answer here "
+            "</answer>. "
+            "Please give a detailed reasoning process process and provide image regions that can help you "
+            "answer the question better. {}",
             "text",
         ),
         TaskSpec("ask", "{}", "text", needs_regions=False),

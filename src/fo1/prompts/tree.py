@@ -1,8 +1,8 @@
 """Prompts that share prefixes: a tree of token segments, run as one sequence.
 
-One image-and-regions prefix, many questions below it, several labels below each question: every segment sees its
-ancestors and itself, never its siblings. Positions continue from the parent's end, so that each root-to-leaf path is
-read exactly as if it stood alone.
+One image-and-regions prefix, many questions below it, several labels below each question: every segment sees
+its ancestors and itself, never its siblings. Positions continue from the parent's end, so that each
+root-to-leaf path is read exactly as if it stood alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass
 class PromptTree:
-    """Segments in the order they were added; `add` returns the number by which later segments name their parent."""
+    """Segments in the order they were added; `add` returns the number by which children name their parent."""
 
     ids: list[list[int]] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
@@ -49,7 +49,9 @@ class PromptTree:
 
     def positions(self) -> Tensor:
         """Position of every token on its own path, (T,)."""
-        spans = [torch.arange(start, start + len(ids)) for start, ids in zip(self.starts, self.ids, strict=True)]
+        spans = [
+            torch.arange(start, start + len(ids)) for start, ids in zip(self.starts, self.ids, strict=True)
+        ]
         return torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
 
     def mask(self) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -44,7 +45,7 @@ class RegionVocabulary:
         """Adds the tokens to a tokenizer that lacks them, as consecutive new ids; slots come last."""
         words = [region_name(i) for i in range(capacity)] + list(TAGS) + [IMAGE_SLOT, REGION_SLOT]
         tokenizer.add_tokens(words, special_tokens=True)
-        ids = tokenizer.convert_tokens_to_ids(words)
+        ids = cast(list[int], tokenizer.convert_tokens_to_ids(words))
         first = ids[0]
         if ids != list(range(first, first + len(words))):
             raise ValueError("the tokenizer already has some of the region tokens, but not in one run")

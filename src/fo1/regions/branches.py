@@ -26,7 +26,7 @@ class LevelBranch(Branch):
     """RoIAlign on every level, averaged, concatenated.
 
     channels: of the maps it reads, the first `len(channels)` of the encoder's.
-    resize_to_first: pool every level as if it were upsampled to the first one (the auxiliary branch of the paper).
+    resize_to_first: pool every level as if upsampled to the first one (the auxiliary branch of the paper).
     """
 
     def __init__(
@@ -107,8 +107,7 @@ class ScaleBranch(Branch):
             columns = []
             for i, shift in enumerate(self.shifts, first):
                 stride = features.strides[i]
-                columns.append(
-                    pool_boxes(features.maps[i], boxes[rows] + shift * stride, stride, self.bins, aligned=True)
-                )
+                shifted = boxes[rows] + shift * stride
+                columns.append(pool_boxes(features.maps[i], shifted, stride, self.bins, aligned=True))
             pooled[rows] = torch.cat(columns, dim=1).float()
         return pooled

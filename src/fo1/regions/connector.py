@@ -15,7 +15,9 @@ class Connector(nn.Module):
         the size of the language model's own word embeddings.
     """
 
-    def __init__(self, in_width: int, hidden: int, out_width: int, dropout: float = 0.0, rms: float | None = None):
+    def __init__(
+        self, in_width: int, hidden: int, out_width: int, dropout: float = 0.0, rms: float | None = None
+    ) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
             nn.Dropout(dropout),
@@ -27,7 +29,7 @@ class Connector(nn.Module):
         self.gain = None if rms is None else nn.Parameter(torch.full((out_width,), rms))
 
     def forward(self, features: Tensor, residual: Tensor | None = None) -> Tensor:
-        """features: (N, in_width); residual: (N, out_width) added before normalising. Returns (N, out_width)."""
+        """features: (N, in_width); residual: (N, out_width) added before normalising. → (N, out_width)."""
         out: Tensor = self.mlp(features)
         if residual is not None:
             out = out + residual

@@ -55,7 +55,9 @@ class RegionFeatures:
 
     def float(self) -> RegionFeatures:
         """In float32, from a cache in half precision."""
-        return RegionFeatures(self.primary.float(), self.auxiliary.float(), self.evidence.float(), self.boxes.float())
+        return RegionFeatures(
+            self.primary.float(), self.auxiliary.float(), self.evidence.float(), self.boxes.float()
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class FusionConfig:
 
 
 class HybridRegionEncoder(nn.Module):
-    """Pools both encoders' maps over each box, fuses, adds where the box is, and connects to the language model.
+    """Pools both encoders' maps over each box, fuses, adds where it is, and connects to the language model.
 
     primary, auxiliary: the branches. connector: its input width must be `connector_width(...)`.
     namers: what the encoders call a region; with them comes `evidence`.
@@ -104,7 +106,7 @@ class HybridRegionEncoder(nn.Module):
 
     @staticmethod
     def connector_width(config: FusionConfig, primary: int, auxiliary: int, names: int = 0) -> int:
-        """Input width of the connector, from the branches' widths and the number of evidence classes it sees."""
+        """The connector's input width, from the branches' widths and the number of evidence classes."""
         fused, position = config.widths(primary, auxiliary)
         return fused + (position if config.position == "concat" else 0) + names
 
@@ -143,7 +145,7 @@ class HybridRegionEncoder(nn.Module):
     def embed(self, features: RegionFeatures) -> Tensor:
         """Region embeddings (N, D) in the connector's dtype."""
         fused = self.fuse(features)
-        dtype = self.connector.mlp[1].weight.dtype
+        dtype = next(self.connector.mlp.parameters()).dtype
         if self.evidence is None:
             return self.connector(fused.to(dtype))
         seen = torch.cat([fused, features.evidence], dim=1)

@@ -35,7 +35,7 @@ def roi_weights(low: Tensor, high: Tensor, size: int, bins: int, aligned: bool =
 
 
 def upsample_weights(size: int, target: int, like: Tensor) -> Tensor:
-    """Bilinear interpolation (align_corners=False) from `size` to `target` cells, as a (target, size) matrix."""
+    """Bilinear interpolation (align_corners=False) from `size` to `target` cells: a (target, size) matrix."""
     index = torch.arange(target, device=like.device, dtype=like.dtype)
     position = ((index + 0.5) * (size / target) - 0.5).clamp(0, size - 1)
     below = position.floor().clamp(max=max(size - 2, 0)).long()

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 
-def box_embedding(boxes: Tensor, size: tuple[float, float], width: int, temperature: float = 10000.0) -> Tensor:
+def box_embedding(
+    boxes: Tensor, size: tuple[float, float], width: int, temperature: float = 10000.0
+) -> Tensor:
     """Where a box is, as `width` numbers: a quarter each for its centre y, centre x, width and height.
 
     boxes: (N, 4) xyxy pixels of an encoder's input of `size` (width, height). Each coordinate is divided by

@@ -37,8 +37,10 @@ def batch_losses(model: RegionModel, samples: Sequence[Sample]) -> Losses:
     following: list[int] = []
     for states, sample, seen in zip(hidden, samples, regions, strict=True):
         if sample.picks:
-            positions, targets = zip(*sample.picks, strict=True)
-            logits = model.splice.pointer(states[list(positions)], seen)
+            positions, phrases, targets = zip(*sample.picks, strict=True)
+            evidence = sample.features.evidence[:-1].float()
+            words_of = model.phrase_embeddings(phrases)
+            logits = model.region_logits(states[list(positions)], seen, evidence, words_of)
             loss = F.binary_cross_entropy_with_logits(logits, torch.stack(targets), reduction="none")
             picks.append(loss.sum(dim=1))
         if sample.words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,16 +23,24 @@ EVERYDAY_WORDS = sorted(EVERYDAY)
 LOW, HIGH = 0.4, 0.7  # IoU at which a box begins to count as the object, and from which it is the object
 
 
+class Pick(NamedTuple):
+    """A position in the flat tree, the phrase named there, and per region how right it is: (N,) in 0 … 1."""
+
+    position: int
+    phrase: str
+    target: Tensor
+
+
 @dataclass
 class Sample:
     """One scene's prompt and targets.
 
-    picks: (position, (N,) target in 0 … 1 per region). words: (position, id of the next token).
+    picks: where regions are named. words: (position, id of the next token).
     """
 
     features: RegionFeatures
     tree: PromptTree = field(default_factory=PromptTree)
-    picks: list[tuple[int, Tensor]] = field(default_factory=list)
+    picks: list[Pick] = field(default_factory=list)
     words: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -76,7 +85,7 @@ class QuestionMaker:
             question = self._question(sample, root, TASKS[task].fill(*asked), record.count)
             for label in asked:
                 segment = sample.tree.add(self.prompts.naming(label, record.count), question)
-                sample.picks.append((sample.tree.last(segment), self._target(record, label)))
+                sample.picks.append(Pick(sample.tree.last(segment), label, self._target(record, label)))
         self._refer(sample, root, record, rng)
         self._name_regions(sample, root, record, rng)
         self._ask(sample, root, record, labels, rng)
@@ -204,7 +213,7 @@ class QuestionMaker:
         phrase = f"the {word} {name}"
         question = self._question(sample, root, TASKS["detect"].fill(phrase), record.count)
         segment = sample.tree.add(self.prompts.naming(phrase, record.count), question)
-        sample.picks.append((sample.tree.last(segment), target))
+        sample.picks.append(Pick(sample.tree.last(segment), phrase, target))
 
     def _name_regions(self, sample: Sample, root: int, record: SceneRecord, rng: np.random.Generator) -> None:
         if not record.names:

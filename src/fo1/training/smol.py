@@ -29,25 +29,33 @@ logger = logging.getLogger(__name__)
 
 ALIGN = StageConfig(
     "stage0-match",
-    steps=1500,
+    steps=2500,
     batch=16,
-    rates={"encoder.connector.*": 1e-3, "encoder.evidence.*": 1e-2, "splice.pointer.*": 1e-3},
+    rates={"encoder.connector.*": 1e-3, "encoder.evidence.*": 1e-2, "splice.pointer.[!q]*": 1e-3},
 )
 STAGE_1 = StageConfig(
-    "stage1-align", steps=200, rates={"encoder.*": 3e-4, "splice.pointer.*": 5e-4, "splice.*_rows": 2e-3}
+    "stage1-align",
+    steps=60,
+    rates={
+        "encoder.connector.*": 3e-4,
+        "encoder.evidence.*": 1e-2,
+        "splice.pointer.*": 5e-4,
+        "splice.*_rows": 2e-3,
+    },
 )
 STAGE_2 = StageConfig(
     "stage2-tune",
-    steps=2500,
+    steps=1400,
     rates={
-        "encoder.*": 3e-4,
+        "encoder.connector.*": 3e-4,
+        "encoder.evidence.*": 1e-2,
         "splice.pointer.*": 5e-4,
         "splice.*_rows": 1e-3,
         "base.*.down": 8e-4,
         "base.*.up": 8e-4,
     },
 )
-PHOTO_SHARE = 0.15
+PHOTO_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ def train(recipe: Recipe) -> None:
     questions = QuestionMaker(model.prompts, Thesaurus(), names)
     recipe.out.mkdir(parents=True, exist_ok=True)
     start_rows(model, recipe.seed)
+    if model.splice.pointer is not None:
+        model.splice.pointer.start(model.phrase_embeddings(names).mean(dim=0))
     matched = recipe.out / "stage0-match.pt"
     if matched.exists():
         model.load_state_dict(torch.load(matched, weights_only=True), strict=False)

@@ -1,8 +1,8 @@
 """The splice: puts region embeddings where the language model reads, and region scores where it writes.
 
 It hooks one model *instance's* input embedding and output head. No class is patched, no weight of the base is
-touched, and the base's own `forward` and `generate` (positions, cache, batches, beams) do the rest. While nothing
-is bound, the base is exactly itself.
+touched, and the base's own `forward` and `generate` (positions, cache, batches, beams) do the rest. While
+nothing is bound, the base is exactly itself.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from fo1.errors import PromptError
-from fo1.vlm.pointer import RegionPointer
 from fo1.prompts.vocabulary import RegionVocabulary
+from fo1.vlm.pointer import RegionPointer
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What one batch refers to. regions[b]: (N_b, D) embeddings; images[b]: (M_b, D) image tokens, if ours."""
+    """What one batch refers to. regions[b]: (N_b, D) embeddings. images[b]: (M_b, D) image tokens."""
 
     regions: Sequence[Tensor]
     images: Sequence[Tensor]
@@ -32,13 +32,15 @@ class Bound:
 class RegionSplice(nn.Module):
     """The added tokens' rows and what stands for them in a bound batch.
 
-    width: of the language model. pointer: given, the region vocabulary is *dynamic*: wherever `<regionN>` stands,
-    read or written, it means its region: its input is its row plus the region's embedding, its output logit is
-    the pointer's. Without it, it is *static*, as released: fixed rows, and the region's embedding only at
-    `<regionfeat>` slots.
+    width: of the language model.
+    pointer: given, the region vocabulary is *dynamic*: wherever `<regionN>` stands, read or written, it means
+    its region: its input is its row plus the region's embedding, its output logit is the pointer's. Without
+    it, it is *static*, as released: fixed rows, and the region's embedding only at `<regionfeat>` slots.
     """
 
-    def __init__(self, vocabulary: RegionVocabulary, width: int, pointer: RegionPointer | None = None) -> None:
+    def __init__(
+        self, vocabulary: RegionVocabulary, width: int, pointer: RegionPointer | None = None
+    ) -> None:
         super().__init__()
         self.vocabulary, self.pointer = vocabulary, pointer
         self.input_rows = nn.Parameter(torch.zeros(len(vocabulary.added), width))
@@ -97,7 +99,8 @@ class RegionSplice(nn.Module):
     def splice(self, ids: Tensor, embedded: Tensor, bound: Bound) -> Tensor:
         """Replaces the embeddings of added tokens. ids: (B, T); embedded: (B, T, D) of the base's own tokens.
 
-        Raises `PromptError` where slots and embeddings, or a region's number and the regions there are, disagree.
+        Raises `PromptError` where slots and embeddings, or a region's number and the regions there are,
+        disagree.
         """
         vocabulary = self.vocabulary
         added = ids >= vocabulary.first_region
@@ -107,7 +110,8 @@ class RegionSplice(nn.Module):
         out = torch.where(added[..., None], rows, embedded)
         regions, images = _repeat(bound.regions, len(ids)), _repeat(bound.images, len(ids))
         pieces = [
-            self._splice_row(row_ids, row, regions[b], images[b]) for b, (row_ids, row) in enumerate(zip(ids, out))
+            self._splice_row(row_ids, row, regions[b], images[b])
+            for b, (row_ids, row) in enumerate(zip(ids, out, strict=True))
         ]
         return torch.stack(pieces)
 
@@ -120,9 +124,13 @@ class RegionSplice(nn.Module):
         index = ids - vocabulary.first_region
         named = (index >= 0) & (index < vocabulary.capacity)
         wanted = index[named]
-        if wanted.numel() and int(wanted.max()) >= len(regions):
-            raise PromptError(f"the prompt names <region{int(wanted.max())}>, but there are {len(regions)} regions")
-        return row if not wanted.numel() else row.index_add(0, named.nonzero()[:, 0], regions[wanted].to(row.dtype))
+        if not wanted.numel():
+            return row
+        if int(wanted.max()) >= len(regions):
+            raise PromptError(
+                f"the prompt names <region{int(wanted.max())}>, but there are {len(regions)} regions"
+            )
+        return row.index_add(0, named.nonzero()[:, 0], regions[wanted].to(row.dtype))
 
 
 def _fill(row: Tensor, slots: Tensor, values: Tensor, what: str) -> Tensor:
