@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from fo1.errors import PromptError
 from fo1.model import Encoded, RegionModel
 from fo1.prompts.tasks import TASKS
 from fo1.types import Regions
-from tiny import BOXES, picture, region_model
+from tiny import BOXES, embeddings, picture, plain_evidence, region_model
 
 DETECT = TASKS["detect"]
 
@@ -42,6 +44,23 @@ def test_scores_are_the_pointers_where_the_answer_names_regions(
     expected = tiny_model.splice.pointer(hidden, one.embeddings, words.mean(dim=0, keepdim=True)).sigmoid()
     scores = region_scores(tiny_model, one, DETECT, ["cup"])
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
+
+
+def test_scores_count_what_the_classifiers_say() -> None:
+    """A region called by a label's very word gains by that alone; its neighbours do not."""
+    model = region_model(classes=4)
+    (one,) = model.encode([picture(0)], [None])
+    labels = [f"thing {i}" for i in range(LABELS_PER_PASS + 2)] + ["cup"]  # "cup" is in the second pass
+    words = embeddings(4, 6)
+    words[3] = model.phrase_embeddings(["cup"])[0]
+    model.encoder.evidence = plain_evidence(words[:2], words[2:])
+    called = torch.zeros(len(BOXES), 4)
+    plain = region_scores(model, replace(one, evidence=called), DETECT, labels).logit()
+    called[2, 3] = 0.5
+    said = region_scores(model, replace(one, evidence=called), DETECT, labels).logit()
+    gain = model.encoder.evidence.support_gain[1].item()
+    assert (said - plain)[-1, 2].item() == pytest.approx(0.5 * gain, abs=1e-3)
+    assert (said - plain)[:, [0, 1, 3, 4, 5]].abs().max() < 1e-4
 
 
 def test_labels_of_one_question_do_not_see_each_others_answers(

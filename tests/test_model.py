@@ -82,7 +82,7 @@ def tree(model: RegionModel, count: int, *questions: str) -> PromptTree:
 
 def encoded(count: int, seed: int) -> Encoded:
     regions = Regions.of(np.zeros((count, 4)), (80, 60))
-    return Encoded(regions, embeddings(count, seed), embeddings(1, seed + 100))
+    return Encoded(regions, embeddings(count, seed), torch.zeros(count, 0), embeddings(1, seed + 100))
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -175,3 +175,40 @@ def test_phrase_embeddings_carry_no_gradient_and_stay_exact_in_half_precision() 
     expected = word_rows(model, "potted plant").float().mean(dim=0, keepdim=True)
     assert torch.equal(rounded, expected)
     torch.testing.assert_close(rounded, exact, atol=5e-3, rtol=0)
+
+
+def test_encode_keeps_the_evidence_of_regions_but_not_of_the_whole_image(tiny_model: RegionModel) -> None:
+    (without,) = tiny_model.encode([picture(0)], [None])
+    assert without.evidence.shape == (len(BOXES), 0)
+    model, image = region_model(classes=5), picture(0)
+    (one,) = model.encode([image], [None])
+    assert one.evidence.shape == (len(BOXES), 5) and one.evidence.std(dim=0).all()
+    pooled = model.pool(*model.primary([image]), *model.auxiliary([image]), one.regions)
+    assert torch.equal(one.evidence, pooled.evidence[:-1])
+    (none,) = model.encode([image], [Regions.empty(image.size)])
+    assert none.evidence.shape == (0, 5)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["hidden", "stage 0"])
+def test_region_logits_are_the_pointers_and_the_classifiers_support(read: bool) -> None:
+    model = region_model(classes=5)
+    (one,) = model.encode([picture(0)], [None])
+    phrases = model.phrase_embeddings(["cup", "dog", "tree"])
+    hidden = embeddings(3, 8) if read else None
+    logits = model.region_logits(hidden, one.embeddings, one.evidence, phrases)
+    support = model.encoder.evidence.support(phrases, one.evidence)
+    assert logits.shape == (3, len(BOXES)) and logits.dtype == torch.float32
+    assert support.std(dim=1).all()
+    torch.testing.assert_close(logits, model.splice.pointer(hidden, one.embeddings, phrases) + support)
+
+
+def test_region_logits_without_evidence_are_the_pointers(tiny_model: RegionModel) -> None:
+    one, phrases = encoded(4, 0), tiny_model.phrase_embeddings(["cup", "dog"])
+    logits = tiny_model.region_logits(embeddings(2, 8), one.embeddings, one.evidence, phrases)
+    assert torch.equal(logits, tiny_model.splice.pointer(embeddings(2, 8), one.embeddings, phrases))
+
+
+def test_a_static_vocabulary_has_no_region_logits() -> None:
+    model, one = region_model(dynamic=False), encoded(4, 0)
+    with pytest.raises(ValueError, match="no pointer"):
+        model.region_logits(None, one.embeddings, one.evidence, model.phrase_embeddings(["cup"]))

@@ -19,6 +19,8 @@ from fo1.proposals.proposer import Proposer
 from fo1.regions.branches import LevelBranch
 from fo1.regions.connector import Connector
 from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
+from fo1.regions.evidence import NameEvidence
+from fo1.regions.namers import Namer
 from fo1.types import Regions
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
@@ -104,6 +106,22 @@ class StubProposer:
         ]
 
 
+class PooledNamer(Namer):
+    """Reads chances of its names off the first numbers of the pooled feature."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, features: FeatureMaps, boxes: Tensor, pooled: Tensor) -> Tensor:
+        return pooled[:, : self.classes].softmax(dim=1)
+
+
+def plain_evidence(*words: Tensor) -> NameEvidence:
+    """Of class names alone, without everyday words for them."""
+    return NameEvidence(words, words[0][:0], torch.zeros(0, dtype=torch.long))
+
+
 BOXES = [
     [0.0, 0.0, 0.5, 0.5],
     [0.5, 0.0, 1.0, 0.5],
@@ -115,18 +133,27 @@ BOXES = [
 
 
 def region_model(
-    dynamic: bool = True, proposer: Proposer | None = None, capacity: int = CAPACITY
+    dynamic: bool = True, proposer: Proposer | None = None, capacity: int = CAPACITY, classes: int = 0
 ) -> RegionModel:
-    """Everything random; the pointer's bias is 0, so that scores lie on both sides of ½."""
+    """Everything random; the pointer's bias is 0, so that scores lie on both sides of ½.
+
+    classes: how many names the encoders know, half of them the detector's; with 0 there is no evidence.
+    """
     tokenizer = byte_tokenizer()
     vocabulary = RegionVocabulary.extend(tokenizer, capacity)
     base = llama()
     primary, auxiliary = PatchEncoder((8, 8), 48, seed=2), PatchEncoder((8, 16), 64, seed=3)
     config = FusionConfig(position="concat", position_width=16)
     branches = LevelBranch(primary.channels), LevelBranch(auxiliary.channels, aligned=True)
-    width = HybridRegionEncoder.connector_width(config, *(b.out_channels for b in branches))
+    width = HybridRegionEncoder.connector_width(config, *(b.out_channels for b in branches), classes)
     torch.manual_seed(4)
-    encoder = HybridRegionEncoder(*branches, Connector(width, 32, WIDTH, dropout=0.3, rms=1.0), config)
+    encoder = HybridRegionEncoder(
+        *branches,
+        Connector(width, 32, WIDTH, dropout=0.3, rms=1.0),
+        config,
+        auxiliary_namer=PooledNamer(classes) if classes else None,
+        evidence=plain_evidence(*embeddings(classes, seed=6).tensor_split(2)) if classes else None,
+    )
     torch.manual_seed(1)
     pointer = RegionPointer(WIDTH, rank=16) if dynamic else None
     if pointer is not None:

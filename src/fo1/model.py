@@ -111,7 +111,7 @@ class RegionModel(nn.Module):
     def region_logits(
         self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
     ) -> Tensor:
-        """How much each region is what is being named, (L, N) float32: the pointer's word and the classifiers'.
+        """How much each region is what is being named, (L, N) float32: the pointer's word and the encoders'.
 
         hidden: (L, D) states where the regions are named, None before the language model is in the loop;
         embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from fo1.boxes import clip, nms
+from fo1.boxes import clip, suppress
 from fo1.checkpoints.config import ModelConfig
 from fo1.decoding import generate_text, region_scores
 from fo1.detections import Detections
@@ -22,7 +22,9 @@ from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, OBJECTS_END, region_name
 from fo1.types import Regions
 
-DUPLICATE_IOU = 0.5  # two regions of one label that overlap more are the same thing
+# Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
+DUPLICATE_IOU = 0.5
+DUPLICATE_COVER = 0.8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,7 +118,7 @@ class Scene:
     def _kept(self, scores: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
         """Regions of one label: sure enough, and each thing once; best first."""
         sure = np.flatnonzero(scores >= threshold)
-        return sure[nms(self.regions.xyxy[sure], scores[sure], DUPLICATE_IOU)]
+        return sure[suppress(self.regions.xyxy[sure], scores[sure], DUPLICATE_IOU, DUPLICATE_COVER)]
 
     def _findings(
         self, labels: list[str], groups: list[NDArray[np.int64]], scores: NDArray[np.float32]

@@ -24,6 +24,7 @@ from fo1.checkpoints.native import (
     save_plugin,
 )
 from fo1.decoding import region_scores
+from fo1.encoders import names
 from fo1.errors import CheckpointError
 from fo1.model import RegionModel
 from fo1.prompts.tasks import TASKS
@@ -43,8 +44,9 @@ def scores(model: RegionModel) -> Tensor:
     return region_scores(model, encoded, TASKS["detect"], ["cup", "dog"])
 
 
-def test_round_trip_in_half_precision(tmp_path: Path) -> None:
-    trained, loaded = region_model(), scrambled(region_model())
+@pytest.mark.parametrize("classes", [0, 4])
+def test_round_trip_in_half_precision(tmp_path: Path, classes: int) -> None:
+    trained, loaded = region_model(classes=classes), scrambled(region_model(classes=classes))
     assert not torch.allclose(scores(trained), scores(loaded), atol=0.01)
     save_plugin(trained, tmp_path)
     load_plugin(loaded, tmp_path)
@@ -152,6 +154,22 @@ def test_a_real_folder_loads(folder: Path) -> None:
     assert {p.dtype for p in loaded.encoder.parameters()} == {torch.float32}
     assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
     assert scores(loaded).isfinite().all()
+
+
+@needs_base
+def test_classes_are_known_by_their_names_and_everyday_words(folder: Path) -> None:
+    """A phrase is embedded as the names are, so that the same word is the same vector."""
+    model = load_untrained(folder, ModelConfig.read(folder), torch.float32)
+    evidence = model.encoder.evidence
+    assert evidence is not None
+    classes = names.coco() + names.imagenet()
+    own = evidence.affinity(model.phrase_embeddings(classes))
+    torch.testing.assert_close(own.diagonal(), torch.ones(1080))
+    words, indices = zip(*names.everyday(), strict=True)
+    aliased = evidence.affinity(model.phrase_embeddings(words))[range(len(words)), indices]
+    torch.testing.assert_close(aliased, torch.ones(len(words)))
+    (dog,) = evidence.affinity(model.phrase_embeddings(["dog"]))
+    assert (dog > 0.99).sum() == 1 + 118 and dog[classes.index("teapot")] < 0.2
 
 
 @needs_base

@@ -12,6 +12,7 @@ from fo1.regions.evidence import NameEvidence
 from fo1.regions.namers import Namer
 from fo1.regions.position import box_embedding
 from fo1.types import Regions
+from tiny import plain_evidence
 
 SIZE = (64, 48)
 
@@ -156,7 +157,7 @@ def test_inputs_are_not_changed() -> None:
 def test_evidence_is_seen_and_added() -> None:
     words = torch.zeros(4, 10)
     words[3, 2] = 5.0
-    with_names = build(FusionConfig(), evidence=NameEvidence([words[:2], words[2:]]))
+    with_names = build(FusionConfig(), evidence=plain_evidence(words[:2], words[2:]))
     features = with_names.pool(maps(16, 8, 0), maps(8, 16, 1), REGIONS)
     assert features.evidence.tolist() == [[0, 0, 0, 1]] * 3
     assert with_names.connector.mlp[1].in_features == 24 + 4
@@ -167,7 +168,7 @@ def test_evidence_is_seen_and_added() -> None:
 
 
 def test_features_take_and_stack() -> None:
-    encoder = build(FusionConfig(), evidence=NameEvidence([torch.randn(4, 10)]))
+    encoder = build(FusionConfig(), evidence=plain_evidence(torch.randn(4, 10)))
     features = encoder.pool(maps(16, 8, 0), maps(8, 16, 1), REGIONS)
     assert len(features) == 3
     swapped = features.take(torch.tensor([2, 0]))

@@ -47,14 +47,15 @@ def painted(seed: int) -> Painted:
     return Painted(image, boxes, names)
 
 
-def features(count: int, seed: int = 0) -> RegionFeatures:
+def features(count: int, seed: int = 0, classes: int = 0) -> RegionFeatures:
     """Random, of the tiny model's widths; the first primary number of each row is its index."""
     generator = torch.Generator().manual_seed(seed)
     primary = torch.randn(count, 16, generator=generator)
     primary[:, 0] = torch.arange(count)
     corners = torch.rand(count, 2, 2, generator=generator).sort(dim=1).values
     auxiliary = torch.randn(count, 24, generator=generator)
-    return RegionFeatures(primary, auxiliary, torch.zeros(count, 0), corners.flatten(1))
+    called = torch.rand(count, classes, generator=generator)
+    return RegionFeatures(primary, auxiliary, called, corners.flatten(1))
 
 
 def record(
@@ -63,11 +64,12 @@ def record(
     regions: Sequence[Sequence[float]] | None = None,
     uncertain: Sequence[str] = (),
     seed: int = 0,
+    classes: int = 0,
 ) -> SceneRecord:
     """Objects and regions as fractions of the image; without `regions`, one exactly on each object."""
     boxes = objects if regions is None else regions
     return SceneRecord(
-        features(len(boxes) + 1, seed),
+        features(len(boxes) + 1, seed, classes),
         torch.from_numpy(iou(boxes, objects)),
         tuple(names),
         torch.tensor(objects, dtype=torch.float32).reshape(-1, 4),
@@ -87,10 +89,11 @@ def maker(
     return QuestionMaker(builder, Thesaurus(), names, config)
 
 
-def training_set(count: int = 6) -> list[SceneRecord]:
+def training_set(count: int = 6, classes: int = 0) -> list[SceneRecord]:
     """Random features; names and boxes of painted scenes."""
     scenes = [painted(seed) for seed in range(count)]
     size = np.array(SIZE * 2, dtype=np.float32)
     return [
-        record(scene.names, (scene.boxes / size).tolist(), BOXES, seed=i) for i, scene in enumerate(scenes)
+        record(scene.names, (scene.boxes / size).tolist(), BOXES, seed=i, classes=classes)
+        for i, scene in enumerate(scenes)
     ]

@@ -12,7 +12,7 @@ from fo1.training.align import align
 from fo1.training.records import SceneRecord
 from fo1.training.smol import ALIGN
 from fo1.training.trainer import StageConfig
-from tiny import region_model
+from tiny import plain_evidence, region_model
 from training.miniature import NAMES, features, maker, record
 
 RATES = {"encoder.connector.*": 3e-3, "splice.pointer.*": 1e-2}
@@ -89,6 +89,41 @@ def test_from_the_start_the_recipes_rates_leave_the_query_at_zero() -> None:
     assert not model.splice.pointer.query.weight.any() and not any(".query." in name for name in trained)
     assert {"splice.pointer.phrase.weight", "splice.pointer.key.bias", "splice.pointer.gain"} <= trained
     assert loss(model, scenes) < 0.2
+
+
+def called(count: int = 12) -> list[SceneRecord]:
+    """Regions of random looks, whose name only the classifiers know; they have a class for each of NAMES."""
+    scenes = separable(count)
+    for seed, scene in enumerate(scenes):
+        blank = features(5, seed, classes=len(NAMES))
+        kinds = torch.tensor([NAMES.index(name) for name in scene.names])
+        blank.evidence[:4] = 0.9 * F.one_hot(kinds, len(NAMES))
+        scenes[seed] = replace(scene, features=blank)
+    return scenes
+
+
+def test_the_classifiers_have_a_say_and_learn_how_loud() -> None:
+    model, scenes = region_model(classes=len(NAMES)), called()
+    words = model.phrase_embeddings(NAMES)
+    model.encoder.evidence = plain_evidence(words[:2], words[2:]).requires_grad_(False)
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    start = agreement(model, scenes)
+    align(model, maker(model), scenes, replace(STAGE, steps=40, rates={"encoder.evidence.*": 1e-1}), labels=8)
+    assert agreement(model, scenes) < start - 0.05
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {f"encoder.evidence.{name}" for name in ("gain", "support_gain", "objectness")}
+
+
+@torch.no_grad()
+def agreement(model: RegionModel, scenes: list[SceneRecord]) -> float:
+    """As `loss`, with the classifiers' support."""
+    phrases, total = model.phrase_embeddings(NAMES), []
+    for scene in scenes:
+        seen = scene.features
+        logits = model.region_logits(None, model.encoder.embed(seen)[:-1], seen.evidence[:-1], phrases)
+        right = torch.tensor([[float(name == label) for name in scene.names] for label in NAMES])
+        total.append(F.binary_cross_entropy_with_logits(logits, right))
+    return torch.stack(total).mean().item()
 
 
 def test_a_static_vocabulary_has_nothing_to_match_with() -> None:

@@ -26,9 +26,14 @@ def region() -> RegionModel:
     return region_model()
 
 
+def seen(model: RegionModel, count: int, seed: int) -> RegionFeatures:
+    evidence = model.encoder.evidence
+    return features(count, seed, sum(evidence.sizes) if evidence else 0)
+
+
 def grounding(model: RegionModel, seed: int = 0) -> Sample:
     """Three regions; both labels below one question."""
-    sample = Sample(features(4, seed))
+    sample = Sample(seen(model, 4, seed))
     root = sample.tree.add(model.prompts.prefix(1, 3))
     question = sample.tree.add(model.prompts.question("Detect apple, dog.", 3), root)
     for label, target in TARGETS.items():
@@ -39,7 +44,7 @@ def grounding(model: RegionModel, seed: int = 0) -> Sample:
 
 def telling(model: RegionModel) -> Sample:
     """Two regions; "Is it so?", answered " Yes" and a stop."""
-    sample = Sample(features(3, seed=7))
+    sample = Sample(seen(model, 3, seed=7))
     root = sample.tree.add(model.prompts.prefix(1, 2))
     question = sample.tree.add(model.prompts.question("Is it so?", 2), root)
     ids = [*model.prompts.template(" Yes"), model.prompts.stop_id]
@@ -76,6 +81,22 @@ def test_region_loss_is_a_yes_or_no_summed_over_regions(region: RegionModel) -> 
     assert losses.regions.item() == pytest.approx(sum(expected) / 2, rel=1e-4)
     assert losses.words.item() == 0
     assert losses.total.item() == pytest.approx(losses.regions.item())
+
+
+@torch.no_grad()
+def test_region_loss_counts_what_the_classifiers_say() -> None:
+    model = region_model(classes=4)
+    sample = grounding(model)
+    evidence = sample.features.evidence[:-1]
+    expected = []
+    for label, target in TARGETS.items():
+        ids = model.prompts.prefix(1, 3) + model.prompts.question("Detect apple, dog.", 3)
+        hidden, regions = read_alone(model, sample.features, ids + model.prompts.naming(label, 3))
+        phrase = model.phrase_embeddings([label])
+        scores = model.splice.pointer(hidden[-1:], regions, phrase)
+        scores = scores + model.encoder.evidence.support(phrase, evidence)
+        expected.append(F.binary_cross_entropy_with_logits(scores[0], target, reduction="sum").item())
+    assert batch_losses(model, [sample]).regions.item() == pytest.approx(sum(expected) / 2, rel=1e-4)
 
 
 @torch.no_grad()
@@ -126,7 +147,7 @@ def test_a_total_is_regions_and_half_the_words() -> None:
 
 def with_factors() -> RegionModel:
     """As stage 2 trains it, with factors away from their start at zero."""
-    model = region_model()
+    model = region_model(classes=4)
     low_rank.attach(model.base.model, 2)
     parameter_groups(model, STAGE_2)
     for name, factor in low_rank.factors(model.base).items():
@@ -145,6 +166,7 @@ def test_gradients_reach_what_stage_2_trains_and_nothing_else() -> None:
     batch_losses(model, [grounding(model), telling(model)]).total.backward()
     wanted = {f"base.{name}" for name in low_rank.factors(model.base)} | {"splice.input_rows"}
     wanted |= {f"encoder.connector.{name}" for name, _ in model.encoder.connector.named_parameters()}
+    wanted |= {f"encoder.evidence.{name}" for name in ("gain", "support_gain", "objectness")}
     wanted |= {f"splice.pointer.{name}" for name, _ in model.splice.pointer.named_parameters()}
     assert reached(model) == wanted
     assert len(low_rank.factors(model.base)) == 2 * 2 * 7  # layers, factors, linear layers of a Llama layer
@@ -162,6 +184,7 @@ def test_words_teach_the_connector_without_the_pointer() -> None:
     names = reached(model)
     assert "encoder.connector.mlp.1.weight" in names and "splice.input_rows" in names
     assert not any(name.startswith("splice.pointer") for name in names)
+    assert {name for name in names if name.startswith("encoder.evidence.")} == {"encoder.evidence.gain"}
 
 
 def test_gradients_are_those_of_finite_differences() -> None:

@@ -131,9 +131,8 @@ def test_both_stages_learn_a_few_scenes_by_heart(tmp_path: Path) -> None:
 
 
 def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smol, "load_untrained", lambda folder, config, dtype: region_model())
-    rates = {pattern: rate for pattern, rate in smol.ALIGN.rates.items() if "evidence" not in pattern}
-    monkeypatch.setattr(smol, "ALIGN", replace(smol.ALIGN, steps=2, batch=2, rates=rates))
+    monkeypatch.setattr(smol, "load_untrained", lambda folder, config, dtype: region_model(classes=4))
+    monkeypatch.setattr(smol, "ALIGN", replace(smol.ALIGN, steps=2, batch=2))
     monkeypatch.setattr(smol, "STAGE_1", replace(smol.STAGE_1, steps=1, batch=1))
     monkeypatch.setattr(smol, "STAGE_2", replace(smol.STAGE_2, steps=2, batch=1))
     began = []
@@ -145,7 +144,7 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(smol, "align", watched)
     ModelConfig("tiny", lora_rank=2).write(tmp_path)
-    encode(region_model(), tmp_path / "features", 4)
+    encode(region_model(classes=4), tmp_path / "features", 4)
     recipe = Recipe(tmp_path, tmp_path / "features", tmp_path / "out")
     train(recipe)
     stages = [smol.ALIGN, smol.STAGE_1, smol.STAGE_2]
@@ -156,9 +155,9 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
     matched = torch.load(recipe.out / "stage0-match.pt", weights_only=True)
     assert "splice.pointer.phrase.weight" in matched and "splice.pointer.query.weight" not in matched
     state = load_file(recipe.out / PLUGIN)
-    fresh, trained = region_model(), region_model()
+    fresh, trained = region_model(classes=4), region_model(classes=4)
     load_plugin(trained, recipe.out)
-    prefixes = ("encoder.connector.", "splice.", "base.model.layers.")
+    prefixes = ("encoder.connector.", "encoder.evidence.", "splice.", "base.model.layers.")
     assert all(any(key.startswith(prefix) for key in state) for prefix in prefixes)
     moved = {n for n, p in trained.named_parameters() if not torch.equal(p, fresh.get_parameter(n))}
     assert any(name.startswith("base.model.layers.") for name in moved) and "splice.input_rows" in moved

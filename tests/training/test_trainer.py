@@ -18,13 +18,13 @@ from fo1.training.trainer import StageConfig, Trainer, parameter_groups, schedul
 from tiny import region_model
 from training.miniature import SEVERAL, maker, training_set
 
-RECORDS = training_set(5)
+RECORDS = training_set(5, classes=4)
 STAGE = StageConfig("stage", steps=20, rates=dict(STAGE_2.rates), batch=2, warmup=4, save_every=4)
 
 
 def fresh() -> RegionModel:
     """The same model each time, ready for stage 2."""
-    model = region_model()
+    model = region_model(classes=4)
     torch.manual_seed(11)
     low_rank.attach(model.base.model, 2)
     return model
@@ -145,7 +145,7 @@ def test_a_pattern_that_names_nothing_raises() -> None:
 
 def test_patterns_of_stage_2_need_low_rank_factors() -> None:
     with pytest.raises(ValueError, match="down"):
-        parameter_groups(region_model(), STAGE_2)
+        parameter_groups(region_model(classes=4), STAGE_2)
 
 
 def test_each_pattern_has_its_rate() -> None:

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 
 
 class NameEvidence(nn.Module):
-    """Class probabilities of several classifiers → one vector in word-embedding space, and support for phrases.
+    """Class probabilities of several classifiers → a vector in word-embedding space, and support for phrases.
 
-    words: for each classifier, the embeddings of its class names, (K_c, D), the detector's first. They come from
-        the base language model at load time and are not stored.
+    words: for each classifier, the embeddings of its class names, (K_c, D), the detector's first. They come
+        from the base language model at load time and are not stored.
     aliases: (M, D) embeddings of everyday words for classes; alias_of: (M,) which class each is for, counted
         through all classifiers.
     """
@@ -47,7 +47,7 @@ class NameEvidence(nn.Module):
         self.objectness = nn.Parameter(torch.tensor(0.5))
 
     def affinity(self, phrases: Tensor) -> Tensor:
-        """How much each class is what a phrase says, (L, sum K_c) in 0 … 1: 1 for its own name or an everyday word.
+        """How much each class is what a phrase says, (L, sum K_c) in 0 … 1; 1 for its name or everyday words.
 
         phrases: (L, D) mean word embeddings. Other words count by the cube of their cosine: "cat" is a little
         of every "tiger cat", and next to nothing of a "dog".
