@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
 
-PHOTO  ?= photos/coffee.jpg
-LABELS ?= cup, spoon, dog
+PHOTO  ?= photos/chickens.jpg
+LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
 .PHONY: help setup demo test test-slow check format train-smol eval-smol clean

@@ -24,7 +24,7 @@ from fo1.types import Regions
 
 # Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
 DUPLICATE_IOU = 0.5
-DUPLICATE_COVER = 0.8
+DUPLICATE_COVER = 0.6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
