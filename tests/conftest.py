@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 def model() -> FO1:
     """The bundled model with its trained weights, loaded once."""
     import fo1
-    from fo1.checkpoints.native import PLUGIN, bundled
 
-    folder = bundled().get("fo1-smol")
-    if folder is None or not (folder / PLUGIN).is_file():
-        pytest.skip("fo1-smol is not trained yet")
     return fo1.load("fo1-smol")
 
 
