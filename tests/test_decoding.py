@@ -37,7 +37,9 @@ def test_scores_are_the_pointers_where_the_answer_names_regions(
 ) -> None:
     """One label alone, as a plain sequence through the base's own forward, beside the label's words."""
     one, prompts = encoded[0], tiny_model.prompts
-    ids = prompts.prefix(1, 6) + prompts.question(DETECT.fill("cup"), 6) + prompts.naming("cup", 6)
+    ids = (
+        prompts.prefix(one.sight.ids, 6) + prompts.question(DETECT.fill("cup"), 6) + prompts.naming("cup", 6)
+    )
     with tiny_model.splice.bound([one.embeddings], [one.image_tokens]), torch.inference_mode():
         hidden = tiny_model.base.model(torch.tensor([ids])).last_hidden_state[0, -1:]
     words = tiny_model.base.get_input_embeddings().weight[prompts.template("cup")]
@@ -111,8 +113,10 @@ def test_answers_do_not_depend_on_the_batch(dynamic: bool) -> None:
     alone = [
         generate_text(model, [i], [q], max_new_tokens=8)[0] for i, q in zip(images, questions, strict=True)
     ]
-    assert together == alone
-    assert len(set(together)) == 3
+    assert [answer.ids for answer in together] == [answer.ids for answer in alone]
+    assert len({answer.text for answer in together}) == 3
+    for one, other in zip(together, alone, strict=True):
+        assert len(one.chances) == len(one.ids) and one.chances == pytest.approx(other.chances, abs=1e-4)
 
 
 def test_text_is_words_only(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
@@ -120,8 +124,8 @@ def test_text_is_words_only(tiny_model: RegionModel, encoded: list[Encoded]) -> 
     scores = torch.zeros(2, first + 5)
     processed = WordsOnly(first)(torch.zeros(2, 1), scores)
     assert (processed[:, first:] < -1e30).all() and (processed[:, :first] == 0).all()
-    (text,) = generate_text(tiny_model, encoded[:1], ["What?"], max_new_tokens=12)
-    assert "<region" not in text and "<ground>" not in text
+    (answer,) = generate_text(tiny_model, encoded[:1], ["What?"], max_new_tokens=12)
+    assert "<region" not in answer.text and "<ground>" not in answer.text
 
 
 def test_nothing_to_ask(tiny_model: RegionModel, encoded: list[Encoded]) -> None:

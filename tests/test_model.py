@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from fo1.encoders.feature_maps import FeatureMaps
-from fo1.errors import PromptError, RegionError
+from fo1.errors import PromptError
 from fo1.model import Encoded, RegionModel, additive
 from fo1.prompts.tree import PromptTree
 from fo1.types import Regions
-from tiny import BOXES, StubProposer, embeddings, picture, region_model
+from fo1.vlm.family import Sight
+from tiny import BOXES, PatchEncoder, StubProposer, embeddings, picture, region_model
+
+SLOT = region_model().prompts.vocabulary.image_slot or 0
 
 
 def test_encode_proposes_where_no_regions_are_given(tiny_model: RegionModel) -> None:
@@ -47,19 +50,37 @@ def test_no_images_and_no_regions(tiny_model: RegionModel) -> None:
 def test_more_regions_than_names() -> None:
     model = region_model(capacity=4)
     assert model.capacity == 4
-    boxes = Regions.of([[0, 0, 9, 9]] * 5, (80, 60))
-    with pytest.raises(RegionError, match="5 regions, but the model can name 4"):
-        model.encode([picture(0)], [boxes])
+    boxes = Regions.of([[i, 0, i + 9, 9] for i in range(9)], (80, 60))
+    (encoded,) = model.encode([picture(0)], [boxes])
+    groups = encoded.groups(model.capacity)
+    assert [len(group.regions) for group in groups] == [4, 4, 1]
+    for number, group in enumerate(groups):
+        rows = slice(4 * number, 4 * number + 4)
+        assert group.regions.xyxy.tolist() == boxes.xyxy[rows].tolist()
+        assert torch.equal(group.embeddings, encoded.embeddings[rows])
+        assert group.sight is encoded.sight and torch.equal(group.image_tokens, encoded.image_tokens)
+
+
+def test_no_regions_are_one_empty_group(tiny_model: RegionModel) -> None:
+    (encoded,) = tiny_model.encode([picture(0)], [Regions.empty((80, 60))])
+    assert [len(group.regions) for group in encoded.groups(100)] == [0]
 
 
 def test_a_feature_proposer_reads_the_maps_instead_of_the_image() -> None:
     class Reader(StubProposer):
+        encoder = None
+
         def propose_from(self, features: list[FeatureMaps]) -> list[Regions]:
             assert [f.channels for f in features] == [(8, 16)]
             return [Regions.of([[0, 0, 5, 5]], f.frame.image_size) for f in features]
 
-    (encoded,) = region_model(proposer=Reader(BOXES)).encode([picture(0)], [None])
-    assert encoded.regions.xyxy.tolist() == [[0, 0, 5, 5]]
+    reader = Reader(BOXES)
+    model = region_model(proposer=reader)
+    (apart,) = model.encode([picture(0)], [None])
+    assert len(apart.regions) == len(BOXES)
+    reader.encoder = model.auxiliary
+    (read,) = model.encode([picture(0)], [None])
+    assert read.regions.xyxy.tolist() == [[0, 0, 5, 5]]
 
 
 def test_inputs_are_not_changed(tiny_model: RegionModel) -> None:
@@ -74,7 +95,7 @@ def test_inputs_are_not_changed(tiny_model: RegionModel) -> None:
 
 def tree(model: RegionModel, count: int, *questions: str) -> PromptTree:
     tree = PromptTree()
-    root = tree.add(model.prompts.prefix(1, count))
+    root = tree.add(model.prompts.prefix([model.prompts.vocabulary.image_slot], count))
     for question in questions:
         tree.add(model.prompts.question(question, count), root)
     return tree
@@ -82,7 +103,9 @@ def tree(model: RegionModel, count: int, *questions: str) -> PromptTree:
 
 def encoded(count: int, seed: int) -> Encoded:
     regions = Regions.of(np.zeros((count, 4)), (80, 60))
-    return Encoded(regions, embeddings(count, seed), torch.zeros(count, 0), embeddings(1, seed + 100))
+    (maps,) = PatchEncoder((8, 8), 48, seed=2)([picture(0)])
+    sight = Sight((SLOT,), maps, None, {})
+    return Encoded(regions, embeddings(count, seed), torch.zeros(count, 0), sight, embeddings(1, seed + 100))
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -116,7 +139,7 @@ def test_hidden_states_of_a_branch_equal_its_plain_prompt(tiny_model: RegionMode
     with torch.inference_mode():
         (states,) = tiny_model.hidden_states([branched], [one.embeddings], [one.image_tokens])
         for segment, question in enumerate(("what?", "where is <region2>?"), 1):
-            ids = torch.tensor([prompts.prefix(1, 3) + prompts.question(question, 3)])
+            ids = torch.tensor([prompts.prefix(one.sight.ids, 3) + prompts.question(question, 3)])
             with tiny_model.splice.bound([one.embeddings], [one.image_tokens]):
                 plain = tiny_model.base.model(ids).last_hidden_state[0]
             start = branched.offsets[segment]

@@ -22,6 +22,7 @@ from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
 from fo1.regions.evidence import NameEvidence
 from fo1.regions.namers import Namer
 from fo1.types import Regions
+from fo1.vlm.blind import BlindFamily
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
 
@@ -159,14 +160,16 @@ def region_model(
     if pointer is not None:
         pointer.bias.data.zero_()
     chat = ChatFormat(region_slots=not dynamic)
+    assert vocabulary.image_slot is not None
     model = RegionModel(
         base,
         PromptBuilder(tokenizer, vocabulary, chat),
         random_rows(RegionSplice(vocabulary, WIDTH, pointer)),
         encoder,
-        primary,
-        auxiliary,
-        StubProposer(BOXES) if proposer is None else proposer,
+        BlindFamily(base, primary, vocabulary.image_slot, chat),
+        auxiliary=auxiliary,
+        proposer=StubProposer(BOXES) if proposer is None else proposer,
+        primary=primary,
     )
     return model.eval().requires_grad_(False)
 

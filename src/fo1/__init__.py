@@ -4,34 +4,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fo1.attach import attach
+    from fo1.checkpoints.attached_config import AuxiliaryConfig, RegionsConfig
     from fo1.detection import Detection
     from fo1.detections import Detections
     from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError
-    from fo1.loading import load
-    from fo1.pipeline import FO1, Findings, Scene
+    from fo1.loading import load, save
+    from fo1.pipeline import FO1, Findings, Message, Scene
+    from fo1.regions.encoder import FusionConfig
     from fo1.types import Regions
 
 __all__ = [
     "FO1",
+    "AuxiliaryConfig",
     "CheckpointError",
     "Detection",
     "Detections",
     "Findings",
     "Fo1Error",
+    "FusionConfig",
     "ImageError",
+    "Message",
     "PromptError",
     "RegionError",
     "Regions",
+    "RegionsConfig",
     "Scene",
+    "attach",
     "load",
+    "save",
 ]
 
 _HOMES = {
+    "fo1.attach": ("attach",),
+    "fo1.checkpoints.attached_config": ("AuxiliaryConfig", "RegionsConfig"),
     "fo1.detection": ("Detection",),
     "fo1.detections": ("Detections",),
     "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError"),
-    "fo1.loading": ("load",),
-    "fo1.pipeline": ("FO1", "Findings", "Scene"),
+    "fo1.loading": ("load", "save"),
+    "fo1.pipeline": ("FO1", "Findings", "Message", "Scene"),
+    "fo1.regions.encoder": ("FusionConfig",),
     "fo1.types": ("Regions",),
 }
 

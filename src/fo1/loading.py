@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from fo1.checkpoints.native import bundled, load_native
+from fo1.checkpoints.config import kind_of
+from fo1.checkpoints.native import bundled, bundled_proposer, load_native
 from fo1.errors import CheckpointError
-from fo1.pipeline import FO1
+from fo1.pipeline import FO1, Settings
+
+if TYPE_CHECKING:
+    from fo1.checkpoints.attached_config import AttachedConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -25,9 +30,46 @@ def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: st
     """
     place = _device(device)
     number = _dtype(dtype, place)
-    built, config = load_native(_folder(model), number)
-    built.to(place)
-    return FO1(built, config)
+    folder = _folder(model)
+    loaded = _loaded(folder, number)
+    return loaded.to(place)
+
+
+def save(model: FO1, folder: str | Path) -> None:
+    """Writes a model that `attach` made, or one that was loaded in that format, into a new folder.
+
+    Raises `CheckpointError` if the folder is not empty, and for a model that this format cannot hold.
+    """
+    from fo1.checkpoints.attached import Parts, save_attached
+    from fo1.checkpoints.compose import stored_parts
+
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
+    if not isinstance(model.description, Parts):
+        raise CheckpointError(f"{model.name} is not an attached model; its files are those it came from")
+    target.mkdir(parents=True, exist_ok=True)
+    save_attached(target, stored_parts(model.model, model.description))
+
+
+def settings_of(config: AttachedConfig) -> Settings:
+    """A model that writes its answers reports what it names; one that scores regions, what is likely."""
+    return Settings(config.name, threshold=0.5 if config.vocabulary.kind == "dynamic" else 0.0)
+
+
+def _loaded(folder: Path, dtype: torch.dtype) -> FO1:
+    """The format is what `config.json` says, never what the folder is called."""
+    kind = kind_of(folder)
+    if kind == "native":
+        built, config = load_native(folder, dtype)
+        return FO1(built, Settings(config.name, config.threshold, config.temperature))
+    # Imported late: they bring in every family of vision-language models, which the bundled one can do without.
+    from fo1.checkpoints.attached import load_attached_parts
+    from fo1.checkpoints.compose import compose
+    from fo1.checkpoints.released import load_parts
+
+    parts = load_parts(folder, dtype) if kind == "released" else load_attached_parts(folder, dtype)
+    return FO1(compose(parts, bundled_proposer()), settings_of(parts.config), parts)
 
 
 def _folder(model: str | Path) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
@@ -19,6 +20,7 @@ from fo1.prompts.tree import PromptTree
 from fo1.proposals.proposer import FeatureProposer, Proposer
 from fo1.regions.encoder import HybridRegionEncoder, RegionFeatures
 from fo1.types import Regions
+from fo1.vlm.family import Sight, VLMFamily
 from fo1.vlm.splice import RegionSplice
 
 
@@ -27,20 +29,39 @@ class Encoded:
     """One image as the language model will read it.
 
     regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, K may be 0.
-    image_tokens: (M, D).
+    sight: what the base's own eyes make of the image. image_tokens: (M, D) that fill the image slots of a
+    base without eyes, M = 0 for others.
     """
 
     regions: Regions
     embeddings: Tensor
     evidence: Tensor
+    sight: Sight
     image_tokens: Tensor
+
+    def take(self, rows: Sequence[int]) -> Encoded:
+        """The same image with the regions at `rows` only."""
+        index = torch.as_tensor(rows, dtype=torch.long)
+        return replace(
+            self,
+            regions=self.regions.take(index.numpy()),
+            embeddings=self.embeddings[index.to(self.embeddings.device)],
+            evidence=self.evidence[index.to(self.evidence.device)],
+        )
+
+    def groups(self, capacity: int) -> list[Encoded]:
+        """The same image in parts of at most `capacity` regions, in order; one part if there are none."""
+        starts = range(0, max(len(self.regions), 1), capacity)
+        return [self.take(range(i, min(i + capacity, len(self.regions)))) for i in starts]
 
 
 class RegionModel(nn.Module):
     """A language model that reads regions.
 
-    base: a Hugging Face causal model. `splice` is installed on it here. The whole image is read as one more
-    region, whose embedding is the image token, since the bundled base has no eyes of its own.
+    base: a Hugging Face model that generates text. `splice` is installed on it here.
+    family: how the base sees; its maps go to the region encoder's primary branch.
+    primary: the family's own encoder, if it is no part of the base. auxiliary: the second encoder, if any.
+    proposer: None for a model that is always given its boxes.
     """
 
     def __init__(
@@ -49,13 +70,15 @@ class RegionModel(nn.Module):
         prompts: PromptBuilder,
         splice: RegionSplice,
         encoder: HybridRegionEncoder,
-        primary: VisionEncoder,
-        auxiliary: VisionEncoder,
-        proposer: Proposer,
+        family: VLMFamily,
+        auxiliary: VisionEncoder | None = None,
+        proposer: Proposer | None = None,
+        primary: VisionEncoder | None = None,
     ) -> None:
         super().__init__()
         self.base, self.prompts, self.splice, self.encoder = base, prompts, splice, encoder
         self.primary, self.auxiliary, self.proposer = primary, auxiliary, proposer
+        self.family = family
         splice.install(base.get_input_embeddings(), base.get_output_embeddings())
 
     @property
@@ -64,31 +87,40 @@ class RegionModel(nn.Module):
         return self.prompts.vocabulary.capacity
 
     @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer: the turn's own end, and what the base takes for one."""
+        config = self.base.generation_config
+        known = None if config is None else config.eos_token_id
+        others = known if isinstance(known, list) else [] if known is None else [known]
+        return tuple(dict.fromkeys([self.prompts.stop_id, *others]))
+
+    @property
     def device(self) -> torch.device:
         return self.base.device
 
-    def propose(self, images: Sequence[Image.Image], auxiliary: Sequence[FeatureMaps]) -> list[Regions]:
-        """The proposer's regions, read off the auxiliary encoder's maps where it can."""
-        if isinstance(self.proposer, FeatureProposer):
-            return self.proposer.propose_from(auxiliary)
+    def propose(
+        self, images: Sequence[Image.Image], auxiliary: Sequence[FeatureMaps | None]
+    ) -> list[Regions]:
+        """The proposer's regions, read off the auxiliary encoder's maps if it is the proposer's own."""
+        if self.proposer is None:
+            raise RegionError("this model has no proposer; give boxes")
+        if isinstance(self.proposer, FeatureProposer) and self.proposer.encoder is self.auxiliary:
+            return self.proposer.propose_from([maps for maps in auxiliary if maps is not None])
         return self.proposer.propose(images)
 
-    def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps, regions: Regions) -> RegionFeatures:
-        """Features of one image's regions; the whole image is the last row.
-
-        Raises `RegionError` for more regions than the model has names for.
-        """
-        if len(regions) > self.capacity:
-            raise RegionError(
-                f"{len(regions)} regions, but the model can name {self.capacity}; pass the best ones"
-            )
-        whole = [0, 0, *regions.image_size]
-        return self.encoder.pool(primary, auxiliary, Regions.of([*regions.xyxy, whole], regions.image_size))
+    def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> RegionFeatures:
+        """Features of one image's regions; for a base without eyes the whole image is one more, the last."""
+        if self.family.blind:
+            whole = [0, 0, *regions.image_size]
+            regions = Regions.of([*regions.xyxy, whole], regions.image_size)
+        return self.encoder.pool(primary, auxiliary, regions)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image], regions: Sequence[Regions | None]) -> list[Encoded]:
         """Everything about the images that does not depend on the question."""
-        auxiliary = self.auxiliary(images)
+        auxiliary: list[FeatureMaps | None] = [None] * len(images)
+        if self.auxiliary is not None:
+            auxiliary = list(self.auxiliary(images))
         known = [given for given in regions if given is not None]
         if len(known) < len(regions):
             proposed = self.propose(images, auxiliary)
@@ -96,11 +128,16 @@ class RegionModel(nn.Module):
                 found if given is None else given for given, found in zip(regions, proposed, strict=True)
             ]
         encoded = []
-        for one, primary_maps, auxiliary_maps in zip(known, self.primary(images), auxiliary, strict=True):
-            features = self.pool(primary_maps, auxiliary_maps, one)
+        for one, sight, auxiliary_maps in zip(known, self.family.see(images), auxiliary, strict=True):
+            features = self.pool(sight.maps, auxiliary_maps, one)
             embeddings = self.encoder.embed(features)
-            encoded.append(Encoded(one, embeddings[:-1], features.evidence[:-1], embeddings[-1:]))
+            tokens = embeddings[len(one) :] if self.family.blind else embeddings[:0]
+            encoded.append(Encoded(one, embeddings[: len(one)], features.evidence[: len(one)], sight, tokens))
         return encoded
+
+    def bound(self, encoded: Sequence[Encoded]) -> AbstractContextManager[None]:
+        """Within this context the base reads and writes about these images, one per row of a batch."""
+        return self.splice.bound([one.embeddings for one in encoded], [one.image_tokens for one in encoded])
 
     def phrase_embeddings(self, phrases: Sequence[str]) -> Tensor:
         """Mean of the base's own word embeddings of each phrase, (L, D) float32."""
@@ -122,10 +159,30 @@ class RegionModel(nn.Module):
         support = self.encoder.evidence
         return logits if support is None else logits + support.support(phrases, evidence)
 
+    def last_states(self, prompts: Sequence[Sequence[int]], encoded: Encoded) -> Tensor:
+        """The hidden state after each of several prompts about one image, (B, D). Works for any base."""
+        pad = self.prompts.stop_id
+        longest = max(len(ids) for ids in prompts)
+        ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=self.device)
+        real = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+        with self.splice.bound([encoded.embeddings], [encoded.image_tokens]):
+            output = self.base(
+                input_ids=ids,
+                attention_mask=torch.tensor(real, device=self.device),
+                output_hidden_states=True,
+                logits_to_keep=1,
+                use_cache=False,
+                **self.family.inputs(ids, [encoded.sight] * len(prompts)),
+            )
+        return output.hidden_states[-1][:, -1]
+
     def hidden_states(
         self, trees: Sequence[PromptTree], regions: Sequence[Tensor], images: Sequence[Tensor]
     ) -> Tensor:
-        """Last hidden states (B, T, D) of a batch of prompt trees, right-padded to the longest."""
+        """Last hidden states (B, T, D) of a batch of prompt trees, right-padded to the longest.
+
+        For bases without eyes, whose positions are plain numbers.
+        """
         longest = max(len(tree) for tree in trees)
         ids = pad_sequence([tree.tokens() for tree in trees], batch_first=True)
         positions = pad_sequence([tree.positions() for tree in trees], batch_first=True)

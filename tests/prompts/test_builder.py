@@ -96,7 +96,9 @@ def test_text_around_a_region_is_as_alone(tokenizer: PreTrainedTokenizerBase) ->
 
 def test_released_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
     prompts = builder(tokenizer)
-    written = tokenizer.decode(prompts.prefix(2, 2) + prompts.question("Find it.", 2))
+    written = tokenizer.decode(
+        prompts.prefix([prompts.vocabulary.image_slot] * 2, 2) + prompts.question("Find it.", 2)
+    )
     assert written == (
         f"<|im_start|>user\n{IMAGE_SLOT * 2}\n<region0>{REGION_SLOT}<region1>{REGION_SLOT}\n"
         "Find it.<|im_end|>\n<|im_start|>assistant\n"
@@ -105,9 +107,15 @@ def test_released_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
 
 def test_prefix_without_slots_and_without_regions(tokenizer: PreTrainedTokenizerBase) -> None:
     prompts = builder(tokenizer, ChatFormat(region_slots=False))
-    assert tokenizer.decode(prompts.prefix(1, 2)) == f"<|im_start|>user\n{IMAGE_SLOT}\n<region0><region1>\n"
-    assert tokenizer.decode(prompts.prefix(1, 0)) == f"<|im_start|>user\n{IMAGE_SLOT}\n"
-    assert tokenizer.decode(prompts.prefix(0, 0)) == "<|im_start|>user\n\n"
+    assert (
+        tokenizer.decode(prompts.prefix([prompts.vocabulary.image_slot], 2))
+        == f"<|im_start|>user\n{IMAGE_SLOT}\n<region0><region1>\n"
+    )
+    assert (
+        tokenizer.decode(prompts.prefix([prompts.vocabulary.image_slot], 0))
+        == f"<|im_start|>user\n{IMAGE_SLOT}\n"
+    )
+    assert tokenizer.decode(prompts.prefix([], 0)) == "<|im_start|>user\n\n"
 
 
 @pytest.mark.parametrize("spaced", [False, True])
@@ -156,4 +164,4 @@ def test_half_a_character(tokenizer: PreTrainedTokenizerBase) -> None:
 
 def test_more_regions_than_names(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ValueError, match="region 100 is outside"):
-        builder(tokenizer).prefix(1, 101)
+        builder(tokenizer).prefix([0], 101)

@@ -111,6 +111,22 @@ def test_boxes_are_fractions_of_the_image_clamped_to_it() -> None:
     assert features.boxes.tolist() == [[0, 0, 0.5, 0.5], [0, 0, 1, 1]]
 
 
+def test_padding_before_the_image_moves_no_box() -> None:
+    """The map of an image with a column of padding pools the same, at the same place."""
+    encoder = build(FusionConfig())
+    primary = maps(16, 8, 0)
+    stride = primary.strides[0]
+    moved = FeatureMaps(
+        (torch.nn.functional.pad(primary.maps[0], (1, 0)),),
+        primary.strides,
+        Frame(SIZE, primary.frame.input_size, (stride, 0.0)),
+    )
+    inside = Regions.of([[8, 8, 30, 40], [50, 4, 60, 12]], SIZE)
+    plain, padded = (encoder.pool(one, maps(8, 16, 1), inside) for one in (primary, moved))
+    torch.testing.assert_close(plain.primary, padded.primary)
+    torch.testing.assert_close(plain.boxes, padded.boxes)
+
+
 def test_no_regions() -> None:
     encoder = build(FusionConfig())
     embeddings = encoder(maps(16, 8, 0), maps(8, 16, 1), Regions.empty(SIZE))

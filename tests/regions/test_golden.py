@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fo1.checkpoints.renaming import ours_to_released
 from fo1.encoders.feature_maps import FeatureMaps, Frame
 from fo1.regions.branches import LevelBranch, PyramidBranch
 from fo1.regions.connector import Connector
@@ -28,32 +29,6 @@ pytestmark = pytest.mark.skipif(not (GOLDEN / "set_a").is_dir(), reason="the gol
 # Both sides are float32 but sum thousands of products in another order: 2e-5 was seen, on values to 3.5.
 TOLERANCE = 1e-4
 
-# Released key below `simple_fpn.` → our module below `levels.`. There a convolution owns its norm (`4.norm`);
-# ours are plain neighbours.
-PYRAMID = {
-    "simfp_1.0": "0.0",
-    "simfp_1.1": "0.1",
-    "simfp_1.3": "0.3",
-    "simfp_1.4": "0.4",
-    "simfp_1.4.norm": "0.5",
-    "simfp_1.5": "0.6",
-    "simfp_1.5.norm": "0.7",
-    "simfp_2.0": "1.0",
-    "simfp_2.1": "1.1",
-    "simfp_2.1.norm": "1.2",
-    "simfp_2.2": "1.3",
-    "simfp_2.2.norm": "1.4",
-    "simfp_3.0": "2.0",
-    "simfp_3.0.norm": "2.1",
-    "simfp_3.1": "2.2",
-    "simfp_3.1.norm": "2.3",
-    "simfp_4.1": "3.1",
-    "simfp_4.1.norm": "3.2",
-    "simfp_4.2": "3.3",
-    "simfp_4.2.norm": "3.4",
-}
-CONNECTOR = {"0": "1", "2": "4"}  # ours has a dropout before each linear layer
-
 
 def formula() -> ModuleType:
     spec = importlib.util.spec_from_file_location("golden_weights", GOLDEN / "golden_weights.py")
@@ -63,17 +38,12 @@ def formula() -> ModuleType:
     return module
 
 
-def fill(module: nn.Module, names: dict[str, str], prefix: str) -> None:
-    """Weights by the formula, which goes by the released key: `names` maps released modules to ours."""
+def fill(encoder: nn.Module) -> None:
+    """Weights by the formula, which goes by the released key."""
     golden = formula()
-    ours = dict(module.state_dict())
-    for released, own in names.items():
-        for kind in ("weight", "bias"):
-            value = ours.pop(f"{own}.{kind}", None)
-            if value is not None:
-                key = f"{prefix}{released}.{kind}"
-                value.copy_(torch.from_numpy(golden.weight(key, tuple(value.shape))))
-    assert not ours, f"no released weight for {sorted(ours)}"
+    for key, value in encoder.state_dict().items():
+        released = ours_to_released("encoder", key)
+        value.copy_(torch.from_numpy(golden.weight(released, tuple(value.shape))))
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +85,7 @@ def build(described: dict, bins: int) -> HybridRegionEncoder:
     config = FusionConfig()
     width = HybridRegionEncoder.connector_width(config, primary.out_channels, auxiliary.out_channels)
     encoder = HybridRegionEncoder(primary, auxiliary, Connector(width, 2048, 2048), config)
-    fill(primary.pyramid.levels, PYRAMID, "model.object_vp_extractor.simple_fpn.")
-    fill(encoder.connector.mlp, CONNECTOR, "model.mm_projector_aux.")
+    fill(encoder)
     return encoder.eval().requires_grad_(False)
 
 
@@ -129,9 +98,9 @@ def close(actual: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
 
 
-def test_the_table_names_every_released_weight(described: dict) -> None:
-    released = {key.removeprefix("simple_fpn.").rpartition(".")[0] for key in described["shapes"]}
-    assert released == set(PYRAMID)
+def test_the_table_names_every_released_weight(described: dict, encoder: HybridRegionEncoder) -> None:
+    released = {ours_to_released("encoder", key) for key in encoder.primary.state_dict(prefix="primary.")}
+    assert released == {f"model.object_vp_extractor.{key}" for key in described["shapes"]}
 
 
 def test_boxes_in_the_primary_frame(maps, regions: Regions, recorded: dict[str, Tensor]) -> None:

@@ -49,7 +49,7 @@ def test_matching_is_learnt_and_the_base_left_alone() -> None:
     model, scenes = region_model(), separable()
     before = {name: p.clone() for name, p in model.named_parameters()}
     start = loss(model, scenes)
-    align(model, maker(model), scenes, STAGE, labels=8)
+    align(model, maker(model), scenes, STAGE)
     assert start > 0.5 and loss(model, scenes) < 0.2
     assert not model.encoder.training
     for name, parameter in model.named_parameters():
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     for seed in (0, 0, 1):
         model = region_model()
         torch.manual_seed(0)
-        align(model, maker(model), separable(4), stage, labels=8, seed=seed)
+        align(model, maker(model), separable(4), stage, seed=seed)
         pointers.append(model.splice.pointer.phrase.weight)
     assert torch.equal(pointers[0], pointers[1]) and not torch.equal(pointers[0], pointers[2])
 
@@ -76,7 +76,7 @@ def test_the_language_model_is_not_in_the_loop(monkeypatch: pytest.MonkeyPatch) 
         raise AssertionError("stage 0 ran the language model")
 
     monkeypatch.setattr(model.base.model, "forward", asked)
-    align(model, maker(model), separable(2), StageConfig("match", 1, RATES, batch=2), labels=8)
+    align(model, maker(model), separable(2), StageConfig("match", 1, RATES, batch=2))
 
 
 def test_from_the_start_the_recipes_rates_leave_the_query_at_zero() -> None:
@@ -84,7 +84,7 @@ def test_from_the_start_the_recipes_rates_leave_the_query_at_zero() -> None:
     model, scenes = region_model(), separable()
     model.splice.pointer.start(model.phrase_embeddings(NAMES).mean(dim=0))
     rates = {pattern: 1e-2 for pattern in ALIGN.rates if "evidence" not in pattern}
-    align(model, maker(model), scenes, replace(STAGE, rates=rates), labels=8)
+    align(model, maker(model), scenes, replace(STAGE, rates=rates))
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not model.splice.pointer.query.weight.any() and not any(".query." in name for name in trained)
     assert {"splice.pointer.phrase.weight", "splice.pointer.key.bias", "splice.pointer.gain"} <= trained
@@ -108,7 +108,7 @@ def test_the_classifiers_have_a_say_and_learn_how_loud() -> None:
     model.encoder.evidence = plain_evidence(words[:2], words[2:]).requires_grad_(False)
     before = {name: p.clone() for name, p in model.named_parameters()}
     start = agreement(model, scenes)
-    align(model, maker(model), scenes, replace(STAGE, steps=40, rates={"encoder.evidence.*": 1e-1}), labels=8)
+    align(model, maker(model), scenes, replace(STAGE, steps=40, rates={"encoder.evidence.*": 1e-1}))
     assert agreement(model, scenes) < start - 0.05
     moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {f"encoder.evidence.{name}" for name in ("gain", "support_gain", "objectness")}
@@ -130,4 +130,4 @@ def test_a_static_vocabulary_has_nothing_to_match_with() -> None:
     model = region_model(dynamic=False)
     stage = StageConfig("match", steps=1, rates={"encoder.*": 1e-3})
     with pytest.raises(ValueError, match="pointer"):
-        align(model, maker(model), separable(1), stage, labels=8)
+        align(model, maker(model), separable(1), stage)

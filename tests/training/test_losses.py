@@ -34,7 +34,7 @@ def seen(model: RegionModel, count: int, seed: int) -> RegionFeatures:
 def grounding(model: RegionModel, seed: int = 0) -> Sample:
     """Three regions; both labels below one question."""
     sample = Sample(seen(model, 4, seed))
-    root = sample.tree.add(model.prompts.prefix(1, 3))
+    root = sample.tree.add(model.prompts.prefix([model.prompts.vocabulary.image_slot], 3))
     question = sample.tree.add(model.prompts.question("Detect apple, dog.", 3), root)
     for label, target in TARGETS.items():
         segment = sample.tree.add(model.prompts.naming(label, 3), question)
@@ -45,7 +45,7 @@ def grounding(model: RegionModel, seed: int = 0) -> Sample:
 def telling(model: RegionModel) -> Sample:
     """Two regions; "Is it so?", answered " Yes" and a stop."""
     sample = Sample(seen(model, 3, seed=7))
-    root = sample.tree.add(model.prompts.prefix(1, 2))
+    root = sample.tree.add(model.prompts.prefix([model.prompts.vocabulary.image_slot], 2))
     question = sample.tree.add(model.prompts.question("Is it so?", 2), root)
     ids = [*model.prompts.template(" Yes"), model.prompts.stop_id]
     sample.tree.add(ids, question)
@@ -71,7 +71,9 @@ def test_region_loss_is_a_yes_or_no_summed_over_regions(region: RegionModel) -> 
     sample = grounding(region)
     expected = []
     for label, target in TARGETS.items():
-        ids = region.prompts.prefix(1, 3) + region.prompts.question("Detect apple, dog.", 3)
+        ids = region.prompts.prefix([region.prompts.vocabulary.image_slot], 3) + region.prompts.question(
+            "Detect apple, dog.", 3
+        )
         hidden, regions = read_alone(region, sample.features, ids + region.prompts.naming(label, 3))
         phrase = region.phrase_embeddings([label])
         scores = region.splice.pointer(hidden[-1:], regions, phrase)[0].tolist()
@@ -90,7 +92,9 @@ def test_region_loss_counts_what_the_classifiers_say() -> None:
     evidence = sample.features.evidence[:-1]
     expected = []
     for label, target in TARGETS.items():
-        ids = model.prompts.prefix(1, 3) + model.prompts.question("Detect apple, dog.", 3)
+        ids = model.prompts.prefix([model.prompts.vocabulary.image_slot], 3) + model.prompts.question(
+            "Detect apple, dog.", 3
+        )
         hidden, regions = read_alone(model, sample.features, ids + model.prompts.naming(label, 3))
         phrase = model.phrase_embeddings([label])
         scores = model.splice.pointer(hidden[-1:], regions, phrase)
@@ -103,7 +107,9 @@ def test_region_loss_counts_what_the_classifiers_say() -> None:
 def test_word_loss_is_the_mean_cross_entropy_of_the_answer(region: RegionModel) -> None:
     sample = telling(region)
     answer = [token for _, token in sample.words]
-    prompt = region.prompts.prefix(1, 2) + region.prompts.question("Is it so?", 2)
+    prompt = region.prompts.prefix([region.prompts.vocabulary.image_slot], 2) + region.prompts.question(
+        "Is it so?", 2
+    )
     hidden, _ = read_alone(region, sample.features, prompt + answer)
     logits = hidden[len(prompt) - 1 : -1] @ region.base.get_output_embeddings().weight.T
     expected = [-logits[i].log_softmax(0)[token].item() for i, token in enumerate(answer)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from fo1.regions.connector import Connector
 from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
 from fo1.regions.evidence import NameEvidence
 from fo1.regions.namers import ClassifierNamer, DetectorNamer
+from fo1.vlm.blind import BlindFamily
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
 
@@ -73,7 +75,8 @@ def build_model(
         PromptBuilder(tokenizer, vocabulary, CHAT),
         RegionSplice(vocabulary, width, RegionPointer(width, config.pointer_rank)),
         encoder,
-        pyramid,
-        detector,
-        NanoDetProposer(detector, Selection(**config.proposals)),  # type: ignore[arg-type]
+        BlindFamily(base, pyramid, cast(int, vocabulary.image_slot), CHAT),
+        auxiliary=detector,
+        proposer=NanoDetProposer(detector, Selection(**config.proposals)),  # type: ignore[arg-type]
+        primary=pyramid,
     )

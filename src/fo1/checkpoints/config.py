@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fo1.errors import CheckpointError
 
-FORMAT = "fo1"
+FORMAT, ATTACHED = "fo1", "attached"
+RELEASED = "omchat_qwen2_5_vl"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,22 @@ class ModelConfig:
         """To `folder/config.json`."""
         values: dict[str, Any] = {"format": FORMAT, **asdict(self)}
         (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+Kind = Literal["native", "attached", "released"]
+
+
+def kind_of(folder: Path) -> Kind:
+    """Which format a folder's `config.json` is of; one that says nothing is read as native, which complains."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "native"
+    if not isinstance(values, dict):
+        return "native"
+    if values.get("model_type") == RELEASED:
+        return "released"
+    return "attached" if values.get("kind") == ATTACHED else "native"
 
 
 def _alike(value: Any, default: Any) -> bool:

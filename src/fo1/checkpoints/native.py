@@ -14,9 +14,11 @@ from fo1.checkpoints import low_rank
 from fo1.checkpoints.base import fetch_base, load_base
 from fo1.checkpoints.build import build_model
 from fo1.checkpoints.config import ModelConfig
+from fo1.encoders.nanodet import NanoDet
 from fo1.encoders.weights import load_weights
 from fo1.errors import CheckpointError
 from fo1.model import RegionModel
+from fo1.proposals.nanodet import NanoDetProposer
 
 PLUGIN, AUXILIARY, PRIMARY = "plugin.safetensors", "nanodet.safetensors", "efficientnet_lite2.safetensors"
 LOW_RANK = "base."
@@ -77,6 +79,14 @@ def load_plugin(model: RegionModel, folder: Path) -> None:
     for prefix, part in plugin_parts(model).items():
         part.load_state_dict({key: given[f"{prefix}.{key}"].float() for key in part.state_dict()})
     low_rank.merge(model.base, factors)
+
+
+def bundled_proposer() -> NanoDetProposer:
+    """The bundled detector on its own, for models whose encoders propose nothing."""
+    (folder, *_) = bundled().values()
+    detector = NanoDet()
+    load_weights(detector, folder / AUXILIARY)
+    return NanoDetProposer(detector.eval().requires_grad_(False))
 
 
 def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, ModelConfig]:

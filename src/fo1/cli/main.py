@@ -18,6 +18,7 @@ from fo1.cli.detect import detect
 from fo1.cli.fetch_base import fetch_base
 from fo1.cli.find import find
 from fo1.cli.models import models
+from fo1.cli.trace import trace
 from fo1.errors import Fo1Error
 
 # typer gives no name to what an unknown option or a missing argument raises, but it is BadParameter's base.
@@ -94,6 +95,6 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, ask, models):
+for command in (detect, find, count, describe, ask, models, trace):
     app.command()(command)
 app.command("fetch-base")(fetch_base)

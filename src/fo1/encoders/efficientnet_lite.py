@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fo1.encoders.feature_maps import FeatureMaps, Frame
-from fo1.encoders.pixels import PixelReader, batches_of_equal, fitted_size
+from fo1.encoders.pixels import IMAGENET, PixelReader, batches_of_equal, fitted_size
 from fo1.encoders.weights import load_weights
 
 
@@ -167,9 +167,7 @@ class EfficientNetPyramid(nn.Module):
     longest_sides: longest side of the network's input per scale, in pixels, multiples of 4, ascending.
     """
 
-    READER: ClassVar[PixelReader] = PixelReader(
-        (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), resample=Image.Resampling.BICUBIC
-    )
+    READER: ClassVar[PixelReader] = IMAGENET
     # The stem and second stage drop a last odd row; past them lite2 rounds odd sides up. So sides need only
     # be multiples of 4, which keeps the aspect, and with it one stride for x and y, even at small scales.
     MULTIPLE: ClassVar[int] = 4

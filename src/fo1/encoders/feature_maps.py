@@ -13,11 +13,14 @@ class Frame:
     """The map between pixels of the original image and pixels of an encoder's input.
 
     image_size: (width, height) of the original image.
-    input_size: (width, height) that the image was resized to; padding, if any, comes to the right and below.
+    input_size: (width, height) that the image was resized to.
+    offset: (x, y), input pixels from the maps' upper left corner to the image's, for padding to the left and
+        above; padding to the right and below needs none.
     """
 
     image_size: tuple[int, int]
     input_size: tuple[int, int]
+    offset: tuple[float, float] = (0.0, 0.0)
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -25,11 +28,12 @@ class Frame:
         return self.input_size[0] / self.image_size[0], self.input_size[1] / self.image_size[1]
 
     def boxes_in(self, xyxy: Tensor) -> Tensor:
-        """Boxes (N, 4) from original pixels, clamped to the image, to input pixels."""
+        """Boxes (N, 4) from original pixels, clamped to the image, to input pixels of the maps."""
         width, height = self.image_size
         limit = torch.tensor([width, height, width, height], dtype=xyxy.dtype, device=xyxy.device)
         scale = torch.tensor(self.scale * 2, dtype=xyxy.dtype, device=xyxy.device)
-        return torch.minimum(xyxy.clamp(min=0), limit) * scale
+        offset = torch.tensor(self.offset * 2, dtype=xyxy.dtype, device=xyxy.device)
+        return torch.minimum(xyxy.clamp(min=0), limit) * scale + offset
 
 
 @dataclass(frozen=True)

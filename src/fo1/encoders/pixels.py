@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from fo1.encoders.bounds import bounded
+from fo1.errors import CheckpointError
+
+Aspect = Literal["dynamic", "squash", "dynamic_square"]
+"""How an image's shape becomes an encoder's, in the words of the released config (see `Sizing`)."""
 
 
 def fitted_size(size: tuple[int, int], longest_side: int, multiple: int) -> tuple[int, int]:
@@ -51,6 +58,39 @@ class PixelReader:
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         # reducing_gap: large photos are first shrunk by whole factors, which is faster and hardly different.
         return rgb if rgb.size == size else rgb.resize(size, self.resample, reducing_gap=3.0)
+
+
+IMAGENET = PixelReader((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), resample=Image.Resampling.BICUBIC)
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Resizes (bicubic) an image to what the released model's auxiliary encoder reads.
+
+    aspect: "dynamic" keeps the size, "squash" makes it 768 × 768, "dynamic_square" a square of the longest
+        side, at least 384 (recordings show this for one image, of 203 × 97; the released model is "dynamic").
+    min_side, max_side: limits on the sides before that (see `bounded`).
+    """
+
+    aspect: Aspect = "dynamic"
+    min_side: int | None = 28
+    max_side: int | None = 2048
+
+    SQUASHED: ClassVar[int] = 768
+    LEAST_SQUARE: ClassVar[int] = 384
+
+    def __post_init__(self) -> None:
+        if self.aspect not in get_args(Aspect):
+            known = ", ".join(get_args(Aspect))
+            raise CheckpointError(f"unknown aspect {self.aspect!r} of the auxiliary input; known: {known}")
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The image at its new size; itself if that is the old one."""
+        image = bounded(image, self.min_side, self.max_side)
+        if self.aspect == "dynamic":
+            return image
+        side = self.SQUASHED if self.aspect == "squash" else max(*image.size, self.LEAST_SQUARE)
+        return image.resize((side, side), Image.Resampling.BICUBIC)
 
 
 def batches_of_equal(sizes: Sequence[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], list[int]]]:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
 from fo1.errors import PromptError
-from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, RegionVocabulary
+from fo1.prompts.conversation import Shown, Turn, check_turns
+from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, TAGS, RegionVocabulary
+
+_TAGGED = re.compile("(" + "|".join(TAGS) + ")")
 
 
 @dataclass(frozen=True)
 class ChatFormat:
     """The base model's turns, and how an image and its regions stand in them.
 
-    before_image, after_image: text around the image's slots.
+    start: opens the conversation. system: the system message if the caller gives none, else there is none.
+    after_system: ends a system message that the caller gives; the default one ends as every turn does.
+    before_image: opens the user's turn. after_image: between an image and what follows.
+    after_answer: ends the model's turn.
     region_slots: each region also gets a `<regionfeat>` slot after its name (released format); without, its
     name alone carries it (dynamic vocabulary).
     label_space: a space before a label in `<ground>`, for tokenizers to which the space belongs to the word.
     """
 
+    start: str = ""
+    system: str | None = None
+    before_system: str = "<|im_start|>system\n"
+    after_system: str = "<|im_end|>\n"
     before_image: str = "<|im_start|>user\n"
     after_image: str = "\n"
     after_regions: str = "\n"
     after_question: str = "<|im_end|>\n<|im_start|>assistant\n"
+    after_answer: str = "<|im_end|>\n"
     stop: str = "<|im_end|>"
     region_slots: bool = True
     label_space: bool = False
@@ -62,6 +75,14 @@ class PromptBuilder:
                 start = match.end()
         return ids + self._plain(text[start:])
 
+    def answer_text(self, text: str, regions: int) -> list[int]:
+        """Ids of an earlier answer: as a user's text, but its tags are tags again."""
+        ids: list[int] = []
+        for piece in _TAGGED.split(text):
+            tag = self.vocabulary.tags.get(piece)
+            ids += self.user_text(piece, regions) if tag is None else [tag]
+        return ids
+
     def _plain(self, text: str) -> list[int]:
         if not text:
             return []
@@ -77,16 +98,56 @@ class PromptBuilder:
         """Ids of a phrase alone, as words inside a sentence; never empty, never a special token."""
         return self._plain(" " + text if self.chat.label_space else text) or self._plain("?")
 
-    def prefix(self, image_tokens: int, regions: int) -> list[int]:
-        """Start of the user's turn: the image's slots and the regions."""
+    def opening(self, system: str | None = None) -> list[int]:
+        """Start of the conversation, with this system message or the default one."""
+        ids = self.template(self.chat.start)
+        if system is not None:
+            said = self.user_text(system, 0)
+            return ids + self.template(self.chat.before_system) + said + self.template(self.chat.after_system)
+        if self.chat.system is None:
+            return ids
+        return ids + self.template(self.chat.before_system + self.chat.system + self.chat.after_answer)
+
+    def shown(self, image: Sequence[int], regions: int, first: int = 0) -> list[int]:
+        """An image and its regions. image: what stands for it. first: number of its first region."""
         vocabulary = self.vocabulary
-        ids = self.template(self.chat.before_image) + [vocabulary.image_slot] * image_tokens
-        ids += self.template(self.chat.after_image)
-        for index in range(regions):
+        ids = [*image, *self.template(self.chat.after_image)]
+        for index in range(first, first + regions):
             ids.append(vocabulary.region(index))
             if self.chat.region_slots:
                 ids.append(vocabulary.region_slot)
         return ids + (self.template(self.chat.after_regions) if regions else [])
+
+    def prefix(self, image: Sequence[int], regions: int) -> list[int]:
+        """Start of a conversation about one image: all that comes before the question."""
+        return self.opening() + self.template(self.chat.before_image) + self.shown(image, regions)
+
+    def conversation(self, turns: Sequence[Turn]) -> list[int]:
+        """A whole conversation up to where the model speaks. Regions are numbered through all images.
+
+        A text may name regions of any image shown before its turn ends. Raises `PromptError` for turns that
+        make no conversation, and for more regions than the model has names for.
+        """
+        check_turns(turns)
+        told = turns[0].role == "system"
+        ids = self.opening("".join(str(part) for part in turns[0].parts) if told else None)
+        named = 0
+        for turn in turns[1:] if told else turns:
+            known = named + sum(part.regions for part in turn.parts if isinstance(part, Shown))
+            if known > self.vocabulary.capacity:
+                raise PromptError(f"{known} regions, but the model can name {self.vocabulary.capacity}")
+            if turn.role == "user":
+                ids += self.template(self.chat.before_image)
+            for part in turn.parts:
+                if isinstance(part, Shown):
+                    ids += self.shown(part.ids, part.regions, named)
+                    named += part.regions
+                elif turn.role == "user":
+                    ids += self.user_text(part, known)
+                else:
+                    ids += self.answer_text(part, known)
+            ids += self.template(self.chat.after_question if turn.role == "user" else self.chat.after_answer)
+        return ids
 
     def question(self, text: str, regions: int) -> list[int]:
         """The rest of the user's turn and the opening of the model's."""

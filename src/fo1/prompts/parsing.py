@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fo1.prompts.vocabulary import REGION_NAME
+from fo1.prompts.vocabulary import REGION_NAME, region_name
 
 _TAG = re.compile(rf"<\s*(/?)\s*(ground|objects)\s*>|{REGION_NAME.pattern}")
 # What stands after `<objects>`: regions or `None`. Anything else there, say in an unterminated list, is text.
@@ -35,6 +36,21 @@ class Answer:
     def plain(self) -> str:
         """The text without tags and region names, white space collapsed."""
         return " ".join(_TAG.sub("", _LIST.sub("", self.text)).split())
+
+
+def named_regions(text: str) -> list[int]:
+    """Numbers of all `<regionN>` in a text, in order, repeats included."""
+    return [int(number) for number in REGION_NAME.findall(text)]
+
+
+def renumbered(text: str, numbers: Mapping[int, int]) -> str:
+    """The text with every `<regionN>` in `numbers` replaced by what it says; others stay."""
+
+    def other(match: re.Match[str]) -> str:
+        index = int(match.group(1))
+        return region_name(numbers[index]) if index in numbers else match.group(0)
+
+    return REGION_NAME.sub(other, text)
 
 
 def parse_answer(text: str, region_count: int) -> Answer:

@@ -43,6 +43,11 @@ class PromptTree:
         """Index, in the flat sequence, of a segment's last token."""
         return self.offsets[segment] + len(self.ids[segment]) - 1
 
+    def path(self, segment: int) -> list[int]:
+        """Token ids from the root to the end of a segment, as they read alone."""
+        above = self.path(self.parents[segment]) if self.parents[segment] >= 0 else []
+        return above + self.ids[segment]
+
     def tokens(self) -> Tensor:
         """Flat token ids, (T,)."""
         return torch.tensor([token for segment in self.ids for token in segment], dtype=torch.long)

@@ -8,6 +8,8 @@ from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
+from fo1.errors import PromptError
+
 GROUND, GROUND_END = "<ground>", "</ground>"
 OBJECTS, OBJECTS_END = "<objects>", "</objects>"
 THINK, THINK_END = "<think>", "</think>"
@@ -30,15 +32,19 @@ class RegionVocabulary:
     first_region: id of `<region0>`; `<regionN>` is `first_region + N`, for N below `capacity`.
     tags: ids of `<ground>` … `</think>` by text.
     image_slot, region_slot: placeholder ids whose embeddings the splice replaces; they are never predicted.
+        No image slot: the base has eyes and placeholders of its own.
     size: number of ids the model may predict: the base's own and the added ones.
+    first_own: from this id on, the rows are the splice's; those of lower ids are the base's. None:
+        `first_region`, all added tokens.
     """
 
     first_region: int
     capacity: int
     tags: dict[str, int]
-    image_slot: int
+    image_slot: int | None
     region_slot: int
     size: int
+    first_own: int | None = None
 
     @classmethod
     def extend(cls, tokenizer: PreTrainedTokenizerBase, capacity: int) -> RegionVocabulary:
@@ -51,6 +57,27 @@ class RegionVocabulary:
             raise ValueError("the tokenizer already has some of the region tokens, but not in one run")
         return cls(first, capacity, dict(zip(TAGS, ids[capacity:], strict=False)), ids[-2], ids[-1], ids[-2])
 
+    @classmethod
+    def within(cls, tokenizer: PreTrainedTokenizerBase, capacity: int, rows: int) -> RegionVocabulary:
+        """Of a base whose own embedding table has the tokens' rows already (released checkpoints).
+
+        rows: of the table; one beyond the tokenizer's is needed as the region slot.
+        Raises `PromptError` if tokens or room are missing.
+        """
+        words = [region_name(i) for i in range(capacity)] + list(TAGS)
+        known = tokenizer.get_vocab()
+        missing = [word for word in words if word not in known]
+        if missing:
+            raise PromptError(f"the tokenizer lacks {', '.join(missing[:5])}; it is not of a region model")
+        first = known[words[0]]
+        if [known[word] for word in words[:capacity]] != list(range(first, first + capacity)):
+            raise PromptError("the tokenizer has the region tokens, but not in one ascending run")
+        if len(tokenizer) >= rows:
+            raise PromptError(
+                f"{len(tokenizer)} tokens fill all {rows} rows of the embedding table; a slot needs one"
+            )
+        return cls(first, capacity, {tag: known[tag] for tag in TAGS}, None, len(tokenizer), rows, rows)
+
     def region(self, index: int) -> int:
         """Id of `<regionN>`."""
         if not 0 <= index < self.capacity:
@@ -60,4 +87,5 @@ class RegionVocabulary:
     @property
     def added(self) -> range:
         """Ids with rows of our own, slots included."""
-        return range(self.first_region, max(self.image_slot, self.region_slot) + 1)
+        first = self.first_region if self.first_own is None else self.first_own
+        return range(first, max(first, (self.image_slot or 0) + 1, self.region_slot + 1))

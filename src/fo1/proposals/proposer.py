@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fo1.boxes import nms
+from fo1.encoders.encoder import VisionEncoder
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.types import Regions
 
@@ -24,6 +25,10 @@ class Proposer(Protocol):
 @runtime_checkable
 class FeatureProposer(Protocol):
     """A proposer that reads boxes off the auxiliary encoder's maps, so the network runs only once."""
+
+    @property
+    def encoder(self) -> VisionEncoder:
+        """The encoder whose maps it reads."""
 
     def propose_from(self, features: Sequence[FeatureMaps]) -> list[Regions]:
         """As `Proposer.propose`, from feature maps already computed."""

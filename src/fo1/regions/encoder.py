@@ -86,14 +86,14 @@ class FusionConfig:
 class HybridRegionEncoder(nn.Module):
     """Pools both encoders' maps over each box, fuses, adds where it is, and connects to the language model.
 
-    primary, auxiliary: the branches. connector: its input width must be `connector_width(...)`.
+    primary, auxiliary: the branches; no auxiliary one with `fusion="primary"`. connector: its input width must be `connector_width(...)`.
     namers: what the encoders call a region; with them comes `evidence`.
     """
 
     def __init__(
         self,
         primary: Branch,
-        auxiliary: Branch,
+        auxiliary: Branch | None,
         connector: Connector,
         config: FusionConfig,
         primary_namer: Namer | None = None,
@@ -110,19 +110,25 @@ class HybridRegionEncoder(nn.Module):
         fused, position = config.widths(primary, auxiliary)
         return fused + (position if config.position == "concat" else 0) + names
 
-    def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps, regions: Regions) -> RegionFeatures:
+    def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> RegionFeatures:
         """The part that frozen encoders decide; cached in training."""
         boxes = torch.tensor(regions.xyxy, device=primary.maps[0].device)
-        in_primary, in_auxiliary = primary.frame.boxes_in(boxes), auxiliary.frame.boxes_in(boxes)
+        in_primary = primary.frame.boxes_in(boxes)
         frame = torch.tensor(primary.frame.input_size * 2, device=boxes.device)
+        offset = torch.tensor(primary.frame.offset * 2, device=boxes.device)
         pooled_primary = self.primary(primary, in_primary)
-        pooled_auxiliary = self.auxiliary(auxiliary, in_auxiliary)
+        pooled_auxiliary = boxes.new_zeros(len(boxes), 0)
         named = [boxes.new_zeros(len(boxes), 0)]
-        if self.auxiliary_namer is not None:
-            named.append(self.auxiliary_namer(auxiliary, in_auxiliary, pooled_auxiliary))
+        if auxiliary is not None and self.auxiliary is not None:
+            in_auxiliary = auxiliary.frame.boxes_in(boxes)
+            pooled_auxiliary = self.auxiliary(auxiliary, in_auxiliary)
+            if self.auxiliary_namer is not None:
+                named.append(self.auxiliary_namer(auxiliary, in_auxiliary, pooled_auxiliary))
         if self.primary_namer is not None:
             named.append(self.primary_namer(primary, in_primary, pooled_primary))
-        return RegionFeatures(pooled_primary, pooled_auxiliary, torch.cat(named, dim=1), in_primary / frame)
+        return RegionFeatures(
+            pooled_primary, pooled_auxiliary, torch.cat(named, dim=1), (in_primary - offset) / frame
+        )
 
     def fuse(self, features: RegionFeatures) -> Tensor:
         """The hybrid region feature, (N, fused width)."""
@@ -151,6 +157,6 @@ class HybridRegionEncoder(nn.Module):
         seen = torch.cat([fused, features.evidence], dim=1)
         return self.connector(seen.to(dtype), self.evidence(features.evidence).to(dtype))
 
-    def forward(self, primary: FeatureMaps, auxiliary: FeatureMaps, regions: Regions) -> Tensor:
+    def forward(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> Tensor:
         """One image's region embeddings, (N, D)."""
         return self.embed(self.pool(primary, auxiliary, regions))

@@ -21,9 +21,14 @@ def roi_weights(low: Tensor, high: Tensor, size: int, bins: int, aligned: bool =
     """
     start = low - 0.5 if aligned else low
     length = high - low if aligned else (high - low).clamp(min=1)
-    samples = bins * (length / bins).ceil().clamp(min=1)  # (N,) per box, evenly spaced over its length
+    width = length / bins
+    grid = width.ceil().clamp(min=1)  # samples of a bin
+    samples = bins * grid  # (N,) per box, evenly spaced over its length
     step = torch.arange(int(samples.max()) if len(samples) else 0, device=low.device)
-    position = start[:, None] + (step + 0.5) * (length / samples)[:, None]  # (N, S)
+    # Summed up in RoIAlign's own order: a sample may fall on the map's edge, where the last bit decides.
+    within = step % grid[:, None]
+    number = (step - within) / grid[:, None]
+    position = start[:, None] + number * width[:, None] + (within + 0.5) * (width / grid)[:, None]  # (N, S)
     used = (step < samples[:, None]) & (position >= -1) & (position <= size)
     position = position.clamp(0, size - 1)
     below = position.floor().clamp(max=max(size - 2, 0)).long()
@@ -68,7 +73,7 @@ def pool_boxes(
     """
     _, height, width = feature_map.shape
     grid_height, grid_width = resized_to or (height, width)
-    cells = boxes.float() / stride
+    cells = boxes.float() * (1 / stride)
     rows = roi_weights(cells[:, 1], cells[:, 3], grid_height, bins, aligned)
     columns = roi_weights(cells[:, 0], cells[:, 2], grid_width, bins, aligned)
     if (grid_height, grid_width) != (height, width):

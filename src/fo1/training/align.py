@@ -1,6 +1,7 @@
 """Stage 0, our own addition: connector and pointer learn to match regions with words, before any answers.
 
-The language model is not in the loop, only its word embeddings: thousands of labels a second.
+The language model is not in the loop, only its word embeddings: every region of a scene meets every name that
+training knows, a million pairs a second.
 """
 
 from __future__ import annotations
@@ -10,15 +11,35 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from fo1.model import RegionModel
 from fo1.regions.encoder import RegionFeatures
+from fo1.training.labels import LabelTable, Truth
 from fo1.training.questions import QuestionMaker
 from fo1.training.records import SceneRecord
 from fo1.training.trainer import StageConfig, parameter_groups, schedule
 
 logger = logging.getLogger(__name__)
+
+ABSENT = 12  # what all absent labels of a scene weigh together, in present ones
+
+
+def matching_loss(logits: Tensor, truth: Truth) -> Tensor:
+    """Yes or no for each region and label: summed over regions, mean over labels. logits: (V, N)."""
+    each = F.binary_cross_entropy_with_logits(logits, truth.target.T, reduction="none").sum(dim=1)
+    present, absent = each[truth.present], each[truth.absent]
+    return (present.sum() + ABSENT * absent.mean()) / (len(present) + ABSENT)
+
+
+def naming_loss(logits: Tensor, truth: Truth) -> Tensor:
+    """Which of all names is the region's? Mean over regions that show one thing. logits: (V, N)."""
+    rows = truth.name >= 0
+    if not rows.any():
+        return logits.new_zeros(())
+    competing = logits.T[rows].masked_fill(~truth.alike[rows], torch.finfo(logits.dtype).min)
+    return F.cross_entropy(competing, truth.name[rows])
 
 
 def align(
@@ -26,36 +47,35 @@ def align(
     questions: QuestionMaker,
     records: Sequence[SceneRecord],
     stage: StageConfig,
-    labels: int = 48,
     seed: int = 0,
 ) -> None:
-    """Runs the stage: each step, `stage.batch` scenes against their own names and others, `labels` in all."""
-    names = sorted({*questions.names, *(w for n in questions.names for w in questions.thesaurus.wider(n))})
-    states = model.phrase_embeddings(names)
-    number = {name: i for i, name in enumerate(names)}
+    """Runs the stage: each step, `stage.batch` scenes against all names and their wider words."""
+    wider = (word for name in questions.names for word in questions.thesaurus.wider(name))
+    table = LabelTable(sorted({*questions.names, *wider}), questions.thesaurus)
+    phrases = model.phrase_embeddings(table.labels)
     optimizer = torch.optim.AdamW(parameter_groups(model, stage), weight_decay=stage.weight_decay)
     model.encoder.train()
-    recent: list[float] = []
+    recent: list[tuple[float, float]] = []
     rng = np.random.default_rng((seed, 0))
     for step in range(stage.steps):
         chosen = [questions.subset(records[i], rng) for i in rng.integers(len(records), size=stage.batch)]
-        embedded = model.encoder.embed(RegionFeatures.stack([record.features for record in chosen]).float())
-        losses = []
-        for record, regions in zip(chosen, embedded.split([len(r.features) for r in chosen]), strict=True):
-            asked, targets = questions.labels_and_targets(record, names, labels, rng)
-            phrases = states[[number[name] for name in asked]]
-            logits = model.region_logits(None, regions[:-1], record.features.evidence[:-1].float(), phrases)
-            losses.append(F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1).mean())
-        loss = torch.stack(losses).mean()
-        loss.backward()
+        features = RegionFeatures.stack([record.features for record in chosen]).float()
+        logits = model.region_logits(None, model.encoder.embed(features), features.evidence, phrases)
+        matching, naming = [], []
+        per_scene = logits.split([record.count + 1 for record in chosen], dim=1)
+        for record, scene in zip(chosen, per_scene, strict=True):
+            truth = table.truth(record)
+            matching.append(matching_loss(scene[:, :-1], truth))
+            naming.append(naming_loss(scene[:, :-1], truth))
+        losses = torch.stack(matching).mean(), torch.stack(naming).mean()
+        sum(losses).backward()  # type: ignore[union-attr]
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * schedule(step, stage)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        recent.append(loss.item())
+        recent.append((losses[0].item(), losses[1].item()))
         if (step + 1) % 100 == 0:
-            logger.info(
-                "%s %5d/%d  regions %.3f", stage.name, step + 1, stage.steps, sum(recent) / len(recent)
-            )
+            means = np.mean(recent, axis=0)
+            logger.info("%s %5d/%d  regions %.3f  names %.3f", stage.name, step + 1, stage.steps, *means)
             recent.clear()
     model.encoder.eval()

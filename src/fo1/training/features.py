@@ -55,10 +55,11 @@ def mixed_regions(proposed: Regions, boxes: FloatArray, limit: int, rng: np.rand
 def encode_scene(model: RegionModel, scene: NamedScene, limit: int, rng: np.random.Generator) -> SceneRecord:
     """One scene's record; `limit` proposals at most."""
     boxes = np.asarray(scene.boxes, dtype=np.float32).reshape(-1, 4)
-    auxiliary, primary = model.auxiliary([scene.image]), model.primary([scene.image])
-    (proposed,) = model.propose([scene.image], auxiliary)
+    (maps,) = [None] if model.auxiliary is None else model.auxiliary([scene.image])
+    (sight,) = model.family.see([scene.image])
+    (proposed,) = model.propose([scene.image], [maps])
     regions = mixed_regions(proposed, boxes, limit, rng)
-    features = model.pool(primary[0], auxiliary[0], regions)
+    features = model.pool(sight.maps, maps, regions)
     width, height = scene.image.size
     return SceneRecord(
         features,

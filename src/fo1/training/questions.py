@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,9 @@ class QuestionMaker:
         """One sample, decided by `rng` alone."""
         record = self.subset(record, rng)
         sample = Sample(record.features)
-        root = sample.tree.add(self.prompts.prefix(1, record.count))
+        root = sample.tree.add(
+            self.prompts.prefix([cast(int, self.prompts.vocabulary.image_slot)], record.count)
+        )
         labels = self._labels(record, rng)
         for task, asked in self._split(labels, rng):
             question = self._question(sample, root, TASKS[task].fill(*asked), record.count)

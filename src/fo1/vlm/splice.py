@@ -43,8 +43,9 @@ class RegionSplice(nn.Module):
     ) -> None:
         super().__init__()
         self.vocabulary, self.pointer = vocabulary, pointer
+        self.first_own = vocabulary.added.start
         self.input_rows = nn.Parameter(torch.zeros(len(vocabulary.added), width))
-        self.output_rows = nn.Parameter(torch.zeros(vocabulary.size - vocabulary.first_region, width))
+        self.output_rows = nn.Parameter(torch.zeros(vocabulary.size - self.first_own, width))
         self._bound: Bound | None = None
         self._ids: Tensor | None = None
 
@@ -67,20 +68,20 @@ class RegionSplice(nn.Module):
         if self._bound is None:
             return None
         (self._ids,) = args
-        return (torch.where(self._ids < self.vocabulary.first_region, self._ids, 0),)
+        return (torch.where(self._ids < self.first_own, self._ids, 0),)
 
     def _after_embedding(self, _: nn.Module, __: tuple[Any, ...], embedded: Tensor) -> Tensor | None:
         ids, self._ids = self._ids, None
         return None if self._bound is None or ids is None else self.splice(ids, embedded, self._bound)
 
     def _after_head(self, _: nn.Module, args: tuple[Tensor], logits: Tensor) -> Tensor | None:
-        if self._bound is None:
+        if self._bound is None or not len(self.output_rows):
             return None
         (hidden,) = args
         added = (hidden @ self.output_rows.to(hidden.dtype).T).to(logits.dtype)
         if self.pointer is not None:
             added[..., : self.vocabulary.capacity] = self.region_logits(hidden, self._bound).to(logits.dtype)
-        return torch.cat([logits[..., : self.vocabulary.first_region], added], dim=-1)
+        return torch.cat([logits[..., : self.first_own], added], dim=-1)
 
     def region_logits(self, hidden: Tensor, bound: Bound) -> Tensor:
         """Pointer logits (B, T, capacity); regions that do not exist get the dtype's lowest value."""
@@ -103,11 +104,13 @@ class RegionSplice(nn.Module):
         disagree.
         """
         vocabulary = self.vocabulary
-        added = ids >= vocabulary.first_region
-        if not added.any():
+        own = ids >= self.first_own
+        if not (own | (ids == vocabulary.region_slot)).any():
             return embedded
-        rows = self.input_rows[(ids - vocabulary.first_region).clamp(min=0)].to(embedded.dtype)
-        out = torch.where(added[..., None], rows, embedded)
+        out = embedded
+        if own.any():
+            rows = self.input_rows[(ids - self.first_own).clamp(min=0)].to(embedded.dtype)
+            out = torch.where(own[..., None], rows, embedded)
         regions, images = _repeat(bound.regions, len(ids)), _repeat(bound.images, len(ids))
         pieces = [
             self._splice_row(row_ids, row, regions[b], images[b])
@@ -117,7 +120,8 @@ class RegionSplice(nn.Module):
 
     def _splice_row(self, ids: Tensor, row: Tensor, regions: Tensor, images: Tensor) -> Tensor:
         vocabulary = self.vocabulary
-        row = _fill(row, ids == vocabulary.image_slot, images, "image tokens")
+        if vocabulary.image_slot is not None:
+            row = _fill(row, ids == vocabulary.image_slot, images, "image tokens")
         row = _fill(row, ids == vocabulary.region_slot, regions, "regions")
         if self.pointer is None:
             return row

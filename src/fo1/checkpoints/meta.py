@@ -1,0 +1,35 @@
+"""Weights for modules built on PyTorch's meta device, which know their shapes but hold no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from fo1.checkpoints.shards import Shards
+
+
+def give_weights(module: nn.Module, names: Mapping[str, str], shards: Shards, dtype: torch.dtype) -> None:
+    """Puts frozen copies of stored tensors, in `dtype`, into a module; only one is held beside its copy.
+
+    names: keys of the module's state dict → keys in `shards`. Buffers that no checkpoint stores are computed.
+    """
+    for key, stored in names.items():
+        owner, _, name = key.rpartition(".")
+        tensor = shards.load(stored).to(dtype, copy=True).contiguous()
+        parent = module.get_submodule(owner)
+        is_parameter = name in dict(parent.named_parameters(recurse=False))
+        setattr(parent, name, nn.Parameter(tensor, requires_grad=False) if is_parameter else tensor)
+    for child in module.modules():
+        _recompute_buffers(child)
+
+
+def _recompute_buffers(module: Any) -> None:
+    """Frequencies of rotary embeddings and the like; transformers' modules make them from their config."""
+    lost = [name for name, buffer in module.named_buffers(recurse=False) if buffer.is_meta]
+    if lost:
+        fresh = type(module)(module.config)
+        for name in lost:
+            setattr(module, name, getattr(fresh, name))

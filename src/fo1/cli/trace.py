@@ -1,0 +1,50 @@
+"""`fo1 trace`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fo1.cli.common import load_model
+from fo1.cli.inputs import read_boxes
+from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Model, Settings, Threads
+
+
+def trace(
+    image: Annotated[str, typer.Option("--image", metavar="IMAGE", help="File or URL.")],
+    boxes: Annotated[
+        str, typer.Option("--boxes", metavar="FILE", help="A JSON list of [x1, y1, x2, y2] in its pixels.")
+    ],
+    text: Annotated[str, typer.Option("--text", help="The raw instruction.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="Where to write, as safetensors.")],
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens to generate.")] = 8,
+    model: Model = DEFAULT_MODEL,
+    device: Device = None,
+    dtype: Dtype = None,
+    threads: Threads = None,
+) -> None:
+    """Write down what a model reads and writes for one question, to compare two installations.
+
+    The file holds input_ids (-200 stands for the image, -300 for a region's feature), region_tokens,
+    position_ids, first_step_logits and generated_ids.
+
+    \b
+    Example:
+      fo1 trace --image fruit.jpg --boxes boxes.json --text "Please detect orange in this image." \\
+        --max-new-tokens 8 --dtype float32 --out trace.safetensors
+    """
+    from safetensors.torch import save_file
+
+    from fo1.errors import Fo1Error
+    from fo1.trace import trace as run
+
+    given = read_boxes(boxes, [image])
+    loaded = load_model(Settings(model, device, dtype, threads))
+    tensors = run(loaded.model, image, given, text, max_new_tokens)
+    try:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, out)
+    except OSError as error:
+        raise Fo1Error(f"{out} cannot be written: {error}") from error
+    for name, value in tensors.items():
+        typer.echo(f"{name:18} {str(value.dtype).removeprefix('torch.'):8} {tuple(value.shape)}")

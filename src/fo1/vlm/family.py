@@ -1,0 +1,76 @@
+"""`VLMFamily`: how one family of image-text models sees. The base model's own code does everything else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from fo1.encoders.feature_maps import FeatureMaps
+from fo1.prompts.builder import ChatFormat
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a base model's own eyes make of one image; made once, used for every question.
+
+    ids: what stands for the image in a prompt: its placeholder tokens and the marks around and between them.
+    maps: features tapped from the vision tower before tokens are merged or projected, one per tapped layer,
+        in original image order; the last is the deepest.
+    outputs: what `get_image_features` returned, for the base's `mm_encoder_outputs`.
+    inputs: what else the base's forward wants to know of the image, such as `image_grid_thw`.
+    """
+
+    ids: tuple[int, ...]
+    maps: FeatureMaps
+    outputs: Any
+    inputs: dict[str, Tensor]
+
+
+class VLMFamily(ABC):
+    """One family: where to tap the tower, and how its tokens become (C, H, W) maps.
+
+    Holds no weights and changes nothing in the base; hooks live only while an image is looked at.
+    base: a loaded `AutoModelForImageTextToText`. processor: its Hugging Face processor.
+    """
+
+    blind: ClassVar[bool] = False
+    """Has the base no eyes? Then the whole image is read as one more region."""
+
+    model_types: ClassVar[tuple[str, ...]]
+    """Values of the base config's `model_type` that this family serves."""
+
+    def __init__(self, base: PreTrainedModel, processor: Any) -> None:
+        self.base, self.processor = base, processor
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each tapped map."""
+
+    @property
+    @abstractmethod
+    def strides(self) -> tuple[float, ...]:
+        """Input pixels per cell of each tapped map."""
+
+    @property
+    @abstractmethod
+    def chat(self) -> ChatFormat:
+        """The family's turns."""
+
+    @abstractmethod
+    def see(self, images: Sequence[Image.Image]) -> list[Sight]:
+        """Preprocesses RGB images and runs the vision tower, without touching gradients' settings."""
+
+    @abstractmethod
+    def inputs(self, ids: Tensor, sights: Sequence[Sight]) -> dict[str, Any]:
+        """Keyword arguments for the base's `forward` and `generate`.
+
+        ids: (B, T) padded prompts. sights: of all images in them, in the order in which they stand there, row
+        by row. No sights: what a text-only batch needs.
+        """
