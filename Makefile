@@ -9,7 +9,7 @@ PHOTO  ?= photos/chickens.jpg
 LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
-.PHONY: help setup demo test test-slow check format train-smol eval-smol clean
+.PHONY: help setup demo test test-slow test-timm check format train-smol eval-smol clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -36,6 +36,13 @@ test: $(STAMP) ## the tests
 test-slow: $(STAMP) ## the tests that take longer or need the whole model
 	$(BIN)/python -m pytest -q -m slow
 
+test-timm: .venv-timm/.setup-done ## the tests of timm's encoders, in an environment of their own
+	.venv-timm/bin/python -m pytest -q tests/encoders/test_timm_encoder.py
+
+.venv-timm/.setup-done: scripts/timm_environment.sh constraints.txt
+	PYTHON="$(PYTHON)" scripts/timm_environment.sh .venv-timm
+	touch $@
+
 check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,5 +60,5 @@ eval-smol: $(STAMP) ## measure the bundled model
 	$(BIN)/python -m fo1.evaluation
 
 clean: ## remove the environment, caches and the demo picture
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"
+	rm -rf $(VENV) .venv-timm .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,10 +24,12 @@ from transformers import Qwen2_5_VLConfig
 
 from fo1.checkpoints.attached_config import AttachedConfig, AuxiliaryConfig
 from fo1.checkpoints.convert import copy_beside
-from fo1.checkpoints.released import released_shapes, skeleton
-from fo1.checkpoints.released_config import ReleasedConfig, released_values
+from fo1.checkpoints.released import released_state, skeleton
+from fo1.checkpoints.released_config import ReleasedConfig
+from fo1.checkpoints.released_values import released_values
 from fo1.checkpoints.renaming import Part
 from fo1.checkpoints.shards import write_shards
+from fo1.encoders.davit import DaViT
 
 TEXT = {
     "vocab_size": 151936,
@@ -90,11 +92,12 @@ def main() -> None:
     )
     model = AttachedConfig("true-size", "qwen2_5_vl", auxiliary=AuxiliaryConfig("davit", DAVIT))
     vlm, auxiliary, encoder = skeleton(base, model)
+    assert isinstance(auxiliary, DaViT)
     modules: dict[Part, nn.Module] = {"base": vlm, "auxiliary": auxiliary, "encoder": encoder}
-    shapes = released_shapes(modules)
+    shapes = {key: tuple(value.shape) for key, value in released_state(modules).items()}
     sizes = {key: 2 * torch.Size(shape).numel() for key, shape in shapes.items()}
     write_shards(out, sizes, lambda key: random_weight(key, shapes[key]))
-    values = released_values(base, model, shapes)
+    values = released_values(base, model, auxiliary, shapes)
     ReleasedConfig.of(values, shapes)  # what cannot be read back is not to be written
     (out / "config.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     copy_beside(arguments.tokenizer, out)

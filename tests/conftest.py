@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fo1 import FO1
     from fo1.model import RegionModel
 
@@ -34,3 +36,21 @@ def tiny_fo1(tiny_model: RegionModel) -> FO1:
     from fo1.pipeline import FO1
 
     return FO1(tiny_model, ModelConfig("tiny"))
+
+
+@pytest.fixture(scope="session")
+def released_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint in the released format; read it only. Nothing in its path says what it is."""
+    from golden.recordings import write_checkpoint
+
+    folder = tmp_path_factory.mktemp("golden") / "checkpoint"
+    write_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def released(released_folder: Path) -> FO1:
+    """That checkpoint, loaded once in float32: do not change it."""
+    import fo1
+
+    return fo1.load(released_folder, device="cpu", dtype="float32")

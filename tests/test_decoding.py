@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from fo1.decoding import LABELS_PER_PASS, LABELS_PER_QUESTION, WordsOnly, generate_text, region_scores
+from fo1.decoding import WordsOnly, Written, generate, generate_text
 from fo1.errors import PromptError
 from fo1.model import Encoded, RegionModel
-from fo1.prompts.tasks import TASKS
 from fo1.types import Regions
-from tiny import BOXES, embeddings, picture, plain_evidence, region_model
-
-DETECT = TASKS["detect"]
+from scripted import saying
+from tiny import picture, region_model
 
 
 @pytest.fixture(scope="module")
@@ -21,86 +17,6 @@ def encoded(tiny_model: RegionModel) -> list[Encoded]:
     images = [picture(0), picture(1), picture(2)]
     two = Regions.of([[0, 0, 40, 30], [10, 10, 70, 50]], (80, 60))
     return tiny_model.encode(images, [None, two, Regions.empty((80, 60))])
-
-
-def test_scores_are_chances_of_every_region_for_every_label(
-    tiny_model: RegionModel, encoded: list[Encoded]
-) -> None:
-    scores = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog"])
-    assert scores.shape == (2, len(BOXES)) and scores.dtype == torch.float32
-    assert ((scores > 0) & (scores < 1)).all()
-    assert scores.std() > 0.05
-
-
-def test_scores_are_the_pointers_where_the_answer_names_regions(
-    tiny_model: RegionModel, encoded: list[Encoded]
-) -> None:
-    """One label alone, as a plain sequence through the base's own forward, beside the label's words."""
-    one, prompts = encoded[0], tiny_model.prompts
-    ids = (
-        prompts.prefix(one.sight.ids, 6) + prompts.question(DETECT.fill("cup"), 6) + prompts.naming("cup", 6)
-    )
-    with tiny_model.splice.bound([one.embeddings], [one.image_tokens]), torch.inference_mode():
-        hidden = tiny_model.base.model(torch.tensor([ids])).last_hidden_state[0, -1:]
-    words = tiny_model.base.get_input_embeddings().weight[prompts.template("cup")]
-    expected = tiny_model.splice.pointer(hidden, one.embeddings, words.mean(dim=0, keepdim=True)).sigmoid()
-    scores = region_scores(tiny_model, one, DETECT, ["cup"])
-    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
-
-
-def test_scores_count_what_the_classifiers_say() -> None:
-    """A region called by a label's very word gains by that alone; its neighbours do not."""
-    model = region_model(classes=4)
-    (one,) = model.encode([picture(0)], [None])
-    labels = [f"thing {i}" for i in range(LABELS_PER_PASS + 2)] + ["cup"]  # "cup" is in the second pass
-    words = embeddings(4, 6)
-    words[3] = model.phrase_embeddings(["cup"])[0]
-    model.encoder.evidence = plain_evidence(words[:2], words[2:])
-    called = torch.zeros(len(BOXES), 4)
-    plain = region_scores(model, replace(one, evidence=called), DETECT, labels).logit()
-    called[2, 3] = 0.5
-    said = region_scores(model, replace(one, evidence=called), DETECT, labels).logit()
-    gain = model.encoder.evidence.support_gain[1].item()
-    assert (said - plain)[-1, 2].item() == pytest.approx(0.5 * gain, abs=1e-3)
-    assert (said - plain)[:, [0, 1, 3, 4, 5]].abs().max() < 1e-4
-
-
-def test_labels_of_one_question_do_not_see_each_others_answers(
-    tiny_model: RegionModel, encoded: list[Encoded]
-) -> None:
-    scores = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog", "cup"])
-    torch.testing.assert_close(scores[0], scores[2], atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("count", [50, 130])
-def test_many_labels_are_asked_in_questions_of_ten(
-    tiny_model: RegionModel, encoded: list[Encoded], count: int
-) -> None:
-    labels = [f"thing {i}" for i in range(count)]
-    assert LABELS_PER_PASS % LABELS_PER_QUESTION == 0  # else a pass would cut a question short
-    asked = [labels[i : i + LABELS_PER_QUESTION] for i in range(0, count, LABELS_PER_QUESTION)]
-    expected = torch.cat([region_scores(tiny_model, encoded[1], DETECT, few) for few in asked])
-    together = region_scores(tiny_model, encoded[1], DETECT, labels)
-    assert together.shape == (count, 2)
-    torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
-
-
-def test_temperature_divides_logits(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
-    plain = region_scores(tiny_model, encoded[0], DETECT, ["cup"]).logit()
-    cooler = region_scores(tiny_model, encoded[0], DETECT, ["cup"], temperature=2.0).logit()
-    torch.testing.assert_close(cooler, plain / 2, atol=1e-4, rtol=1e-4)
-
-
-def test_no_regions_no_labels(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
-    assert region_scores(tiny_model, encoded[2], DETECT, ["cup", "dog"]).shape == (2, 0)
-    assert region_scores(tiny_model, encoded[0], DETECT, []).shape == (0, 6)
-
-
-def test_a_static_vocabulary_has_no_scores() -> None:
-    model = region_model(dynamic=False)
-    (one,) = model.encode([picture(0)], [None])
-    with pytest.raises(ValueError, match="dynamic region vocabulary"):
-        region_scores(model, one, DETECT, ["cup"])
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -138,3 +54,121 @@ def test_nothing_to_ask(tiny_model: RegionModel, encoded: list[Encoded]) -> None
 def test_questions_and_images_must_match(tiny_model: RegionModel, encoded: list[Encoded]) -> None:
     with pytest.raises(PromptError, match="1 questions for 2 images"):
         generate_text(tiny_model, encoded[:2], ["What?"])
+
+
+@pytest.fixture(scope="module")
+def static() -> tuple[RegionModel, list[Encoded]]:
+    """A model that writes region names, and pictures with six, two and no regions."""
+    model = region_model(dynamic=False)
+    two = Regions.of([[0, 0, 40, 30], [10, 10, 70, 50]], (80, 60))
+    return model, model.encode([picture(i) for i in range(3)], [None, two, Regions.empty((80, 60))])
+
+
+def test_written_ends_before_the_end_and_knows_its_chances(static: tuple[RegionModel, list[Encoded]]) -> None:
+    model, (six, *_) = static
+    with saying(model, " a<region1>\n", chances={"<region1>": 0.25}):
+        (said,) = generate_text(model, [six], ["What?"])
+    assert said.ids == tuple(model.prompts.template(" a<region1>\n")) and said.text == "a<region1>"
+    assert said.chances == pytest.approx([0.9, 0.9, 0.25, 0.9], abs=1e-5)
+    with saying(model, ""):
+        assert generate_text(model, [six], ["What?"]) == [Written((), "", ())]
+
+
+def test_chances_are_those_of_the_models_own_distribution(static: tuple[RegionModel, list[Encoded]]) -> None:
+    model, (six, *_) = static
+    (said,) = generate_text(model, [six], ["What?"], max_new_tokens=5)
+    prompt = model.prompts.prefix(six.sight.ids, 6) + model.prompts.question("What?", 6)
+    with torch.inference_mode(), model.bound([six]):
+        logits = model.base(torch.tensor([prompt + list(said.ids)])).logits[0, len(prompt) - 1 : -1]
+    expected = logits.softmax(-1)[torch.arange(len(said.ids)), list(said.ids)]
+    assert said.ids == tuple(logits.argmax(-1).tolist())
+    assert said.chances == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("beams", "penalty"), [(2, 1.0), (3, 1.0), (1, 1.5), (3, 1.5)])
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_beams_and_penalties_do_not_depend_on_the_batch(
+    static: tuple[RegionModel, list[Encoded]],
+    tiny_model: RegionModel,
+    encoded: list[Encoded],
+    dynamic: bool,
+    beams: int,
+    penalty: float,
+) -> None:
+    model, images = (tiny_model, encoded) if dynamic else static
+    questions = ["What is <region1>?", "How many?", "<region1> is not here"]
+    together = generate_text(model, images, questions, 8, beams, penalty)
+    alone = [
+        generate_text(model, [i], [q], 8, beams, penalty)[0] for i, q in zip(images, questions, strict=True)
+    ]
+    assert [answer.ids for answer in together] == [answer.ids for answer in alone]
+    assert len({answer.ids for answer in together}) == 3
+    if beams > 1:
+        assert together[0].chances == ()
+
+
+def total(model: RegionModel, one: Encoded, said: Written) -> float:
+    """The log-probability of an answer."""
+    prompt = model.prompts.prefix(one.sight.ids, 6) + model.prompts.question("What?", 6)
+    with torch.inference_mode(), model.bound([one]):
+        logits = model.base(torch.tensor([prompt + list(said.ids)])).logits[0, len(prompt) - 1 : -1]
+    return float(logits.log_softmax(-1)[torch.arange(len(said.ids)), list(said.ids)].sum())
+
+
+def test_more_beams_find_likelier_answers(static: tuple[RegionModel, list[Encoded]]) -> None:
+    model, (six, *_) = static
+    greedy, wide = (generate_text(model, [six], ["What?"], 6, beams)[0] for beams in (1, 20))
+    assert total(model, six, wide) > total(model, six, greedy)
+
+
+def test_a_penalty_counts_the_answer_but_not_the_prompt(static: tuple[RegionModel, list[Encoded]]) -> None:
+    """Prompts of these models hold slots, for which there are no logits that could be made less likely."""
+    model, (six, *_) = static
+    plain, fresh = (
+        generate_text(model, [six], ["What?"], 12, repetition_penalty=penalty)[0] for penalty in (1, 1e4)
+    )
+    assert plain.ids[0] == fresh.ids[0]
+    assert len(set(fresh.ids)) == len(fresh.ids)
+
+
+def test_text_without_images_beside_text_with(static: tuple[RegionModel, list[Encoded]]) -> None:
+    model, (six, two, _) = static
+    template = model.prompts.template
+    image = model.prompts.prefix(six.sight.ids, 6) + model.prompts.shown(two.sight.ids, 2, first=6)
+    prompts, shown = [template("hello"), image, template("a longer hello")], [[], [six, two], []]
+    together = generate(model, prompts, shown, 6)
+    assert together[1].ids == generate(model, prompts[1:2], shown[1:2], 6)[0].ids
+    # Alone, words are as if the base had never heard of regions.
+    for number in (0, 2):
+        ids = torch.tensor([prompts[number]])
+        with torch.inference_mode():
+            plain = model.base.generate(ids, max_new_tokens=6, do_sample=False, eos_token_id=[257])
+        assert list(together[number].ids) == [i for i in plain[0, ids.shape[1] :].tolist() if i != 257]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens and beams must be at least 1, got 0 and 1"),
+        ({"beams": 0}, "must be at least 1, got 48 and 0"),
+        ({"repetition_penalty": 0.0}, "must be above 0, got 0"),
+        ({"repetition_penalty": float("nan")}, "must be above 0, got nan"),
+    ],
+)
+def test_settings_that_make_no_sense(
+    tiny_model: RegionModel, encoded: list[Encoded], settings: dict[str, float], message: str
+) -> None:
+    with pytest.raises(PromptError, match=message):
+        generate_text(tiny_model, encoded[:1], ["What?"], **settings)
+
+
+def test_a_bases_own_settings_change_nothing(static: tuple[RegionModel, list[Encoded]]) -> None:
+    model, (six, *_) = static
+    want = generate_text(model, [six], ["What?"], 6)
+    config = model.base.generation_config
+    kept = config.to_dict()
+    config.update(do_sample=True, temperature=9.0, repetition_penalty=5.0, num_beams=4, top_p=0.9)
+    try:
+        assert generate_text(model, [six], ["What?"], 6) == want
+    finally:
+        config.update(**kept)

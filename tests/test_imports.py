@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the ground up. A unit is a module or package directly below fo1; it may import itself and every layer
 # under its own, not its neighbours. "fo1" is the package's own __init__. Adding a unit means placing it here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "lock"),
     ("types", "boxes", "images", "registry", "detection"),
     ("formats",),
     ("detections",),
@@ -23,10 +23,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prompts",),
     ("vlm",),
     ("model",),
-    ("decoding", "checkpoints", "trace"),
+    ("findings", "views", "decoding", "checkpoints", "trace"),
+    ("scoring",),
+    ("scene",),
+    ("messages",),
     ("pipeline",),
     ("loading",),
-    ("attach",),
+    ("attaching",),
     ("fo1",),
     ("data", "evaluation", "training", "labeling", "serving"),
     ("cli",),

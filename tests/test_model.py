@@ -47,23 +47,15 @@ def test_no_images_and_no_regions(tiny_model: RegionModel) -> None:
     assert encoded.embeddings.shape == (0, 32) and encoded.image_tokens.shape == (1, 32)
 
 
-def test_more_regions_than_names() -> None:
-    model = region_model(capacity=4)
-    assert model.capacity == 4
+def test_some_of_the_regions(tiny_model: RegionModel) -> None:
     boxes = Regions.of([[i, 0, i + 9, 9] for i in range(9)], (80, 60))
-    (encoded,) = model.encode([picture(0)], [boxes])
-    groups = encoded.groups(model.capacity)
-    assert [len(group.regions) for group in groups] == [4, 4, 1]
-    for number, group in enumerate(groups):
-        rows = slice(4 * number, 4 * number + 4)
-        assert group.regions.xyxy.tolist() == boxes.xyxy[rows].tolist()
-        assert torch.equal(group.embeddings, encoded.embeddings[rows])
-        assert group.sight is encoded.sight and torch.equal(group.image_tokens, encoded.image_tokens)
-
-
-def test_no_regions_are_one_empty_group(tiny_model: RegionModel) -> None:
-    (encoded,) = tiny_model.encode([picture(0)], [Regions.empty((80, 60))])
-    assert [len(group.regions) for group in encoded.groups(100)] == [0]
+    (encoded,) = tiny_model.encode([picture(0)], [boxes])
+    for rows in ([7, 2], []):
+        some = encoded.take(rows)
+        assert some.regions.xyxy.tolist() == boxes.xyxy[rows].tolist()
+        assert torch.equal(some.embeddings, encoded.embeddings[rows])
+        assert some.evidence.shape[0] == len(rows)
+        assert some.sight is encoded.sight and torch.equal(some.image_tokens, encoded.image_tokens)
 
 
 def test_a_feature_proposer_reads_the_maps_instead_of_the_image() -> None:

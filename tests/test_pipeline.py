@@ -10,9 +10,12 @@ from PIL import Image
 from fo1.boxes import area, intersection, iou
 from fo1.checkpoints.config import ModelConfig
 from fo1.errors import ImageError, PromptError, RegionError
+from fo1.findings import written
+from fo1.messages import Message
 from fo1.model import RegionModel
-from fo1.pipeline import DUPLICATE_COVER, DUPLICATE_IOU, FO1, Scene, written
+from fo1.pipeline import FO1
 from fo1.prompts.parsing import Grounding, parse_answer
+from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene
 from fo1.types import Regions
 from tiny import BOXES, StubProposer, picture, region_model
 
@@ -321,3 +324,142 @@ def test_the_picture_matters(tiny_fo1: FO1) -> None:
     dark = Image.new("RGB", (80, 60), "black")
     scores = [tiny_fo1.look(image).detect("cup").confidence["cup"] for image in (picture(0), dark)]
     assert not np.allclose(*scores, atol=1e-3)
+
+
+def test_ask_many_counts_its_questions(tiny_fo1: FO1, scene: Scene) -> None:
+    assert tiny_fo1.ask_many([], []) == []
+    with pytest.raises(PromptError, match="1 questions for 2 images"):
+        tiny_fo1.ask_many([scene, scene], ["What?"])
+
+
+# More regions than the model has names for
+
+
+def spread(count: int) -> list[list[float]]:
+    """Boxes that do not overlap."""
+    return [[i % 10 * 8, i // 10 * 10, i % 10 * 8 + 7, i // 10 * 10 + 9] for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def small() -> FO1:
+    """A model with names for eight regions."""
+    return FO1(region_model(capacity=8), ModelConfig("small", threshold=0.0))
+
+
+def test_groups_have_global_numbers_boxes_and_scores(small: FO1) -> None:
+    scene = small.look(picture(0), spread(20))
+    found = scene.detect("cup, dog", threshold=0.0)
+    assert sorted(found.by_label("cup").regions.tolist()) == list(range(20))
+    for first in (0, 8, 16):
+        rows = list(range(first, min(first + 8, 20)))
+        alone = small.look(picture(0), [spread(20)[i] for i in rows]).detect("cup, dog")
+        for label in ("cup", "dog"):
+            assert found.confidence[label][rows] == pytest.approx(alone.confidence[label], abs=1e-5)
+    for one in found:
+        assert list(one.box) == spread(20)[one.region]
+        assert one.score == found.confidence[one.label][one.region]
+
+
+def test_groups_are_merged(small: FO1) -> None:
+    boxes = spread(8) + [[x + 0.5, y, z + 0.5, w] for x, y, z, w in spread(8)]
+    found = small.look(picture(0), boxes).detect("cup", threshold=0.0)
+    best = found.confidence["cup"].reshape(2, 8).argmax(axis=0)
+    assert sorted(found.regions.tolist()) == sorted(8 * best + np.arange(8))
+    assert small.look(picture(0), boxes).count("cup", threshold=0.0) == 8
+
+
+def test_a_question_about_many_regions(small: FO1) -> None:
+    boxes = spread(20)
+    scene = small.look(picture(0), boxes)
+    alone = small.look(picture(0), [*boxes[:6], boxes[13], boxes[19]])
+    asked, there = "What is <region19>, or <region13>?", "What is <region7>, or <region6>?"
+    assert scene.ask(asked, 8) == alone.ask(there, 8)
+    assert scene.ask(asked, 8, beams=2) == alone.ask(there, 8, beams=2)
+    assert small.ask_many([alone, scene], ["Why?", asked], 8)[1] == alone.ask(there, 8)
+    assert scene.describe(19) == small.look(picture(0), [*boxes[:7], boxes[19]]).describe(7)
+    with pytest.raises(PromptError, match="9 regions are named"):
+        scene.ask("".join(f"<region{i}>" for i in range(9)))
+
+
+def test_the_best_proposals_are_seen_first(small: FO1) -> None:
+    scores = np.linspace(0.1, 0.9, 20)
+    scene = small.look(picture(0), Regions.of(spread(20), (80, 60), scores))
+    alone = small.look(picture(0), [spread(20)[i] for i in [0, *range(13, 20)]])
+    assert scene.ask("What is <region0>?", 8) == alone.ask("What is <region0>?", 8)
+
+
+def test_top_k(tiny_fo1: FO1) -> None:
+    given = Regions.of(spread(6), (80, 60), [0.1, 0.9, 0.3, 0.8, 0.2, 0.7], [*"abcdef"])
+    scene = tiny_fo1.look(picture(0), given, top_k=3)
+    assert scene.regions.xyxy.tolist() == [spread(6)[i] for i in (1, 3, 5)]
+    assert scene.regions.labels == ("b", "d", "f")
+    same = tiny_fo1.look(picture(0), scene.regions)
+    assert scene.detect("cup").confidence["cup"] == pytest.approx(same.detect("cup").confidence["cup"])
+    assert len(tiny_fo1.look(picture(0), given, top_k=99).regions) == 6
+    assert [len(s.regions) for s in tiny_fo1.look_many([picture(0), picture(1)], [None, []], top_k=2)] == [
+        2,
+        0,
+    ]
+    with pytest.raises(RegionError, match="at least 1, got 0"):
+        tiny_fo1.look(picture(0), top_k=0)
+
+
+# Conversations
+
+
+def test_a_chat_of_one_turn_is_a_question(tiny_fo1: FO1, scene: Scene) -> None:
+    question = "What is <region1>?"
+    for beams in (1, 2):
+        said = tiny_fo1.chat([Message("user", [scene, question])], 8, beams)
+        assert said == scene.ask(question, 8, beams)
+
+
+def test_what_was_said_and_shown_before_matters(tiny_fo1: FO1, scene: Scene, apart: Scene) -> None:
+    def talk(first: Scene, answer: str, *last: str | Scene) -> list[Message]:
+        return [Message("user", [first, "Hi."]), Message("assistant", answer), Message("user", last)]
+
+    talks = [
+        talk(scene, "Yes.", "Why?"),
+        talk(apart, "Yes.", "Why?"),
+        talk(scene, "No.", "Why?"),
+        talk(scene, "Yes.", apart, "Why?"),
+        [Message("system", "Be brief."), *talk(scene, "Yes.", "Why?")],
+        [Message("user", "Why?")],
+    ]
+    said = [tiny_fo1.chat(messages, 12) for messages in talks]
+    assert len(set(said)) == len(said)
+    assert tiny_fo1.chat(talks[0], 12) == said[0]
+
+
+def test_regions_count_on_from_image_to_image(tiny_fo1: FO1, tiny_model: RegionModel, scene: Scene) -> None:
+    """The second image's second region is region 7, wherever it is named."""
+    second = tiny_fo1.look(picture(3), spread(3))
+    read: list[torch.Tensor] = []
+    handle = tiny_model.base.model.layers[0].register_forward_pre_hook(
+        lambda _, args: read.append(args[0][0])
+    )
+    tiny_fo1.chat([Message("user", [scene, second, "<region7>"])], 1)
+    handle.remove()
+    vocabulary = tiny_model.prompts.vocabulary
+    rows = tiny_model.splice.input_rows[vocabulary.region(7) - vocabulary.first_region]
+    wanted = rows + second.encoded.embeddings[1]
+    found = (read[0] - wanted).abs().amax(dim=1) < 1e-5
+    assert int(found.sum()) == 2  # in the list, and in the question
+
+
+def test_a_chat_about_more_regions_than_fit(small: FO1) -> None:
+    first = small.look(picture(0), Regions.of(spread(6), (80, 60), [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]))
+    second = small.look(picture(1), Regions.of(spread(5), (80, 60), [0.85, 0.65, 0.3, 0.2, 0.1]))
+    # Eight of the eleven: region 10, which is named, and the best seven.
+    seen = small.look(picture(0), spread(5)), small.look(picture(1), [spread(5)[i] for i in (0, 1, 4)])
+    said = small.chat([Message("user", [first, "Hi.", second, "What is <region10>?"])], 8)
+    assert said == small.chat([Message("user", [seen[0], "Hi.", seen[1], "What is <region7>?"])], 8)
+
+
+def test_messages_that_cannot_be_read(tiny_fo1: FO1, small: FO1, scene: Scene) -> None:
+    with pytest.raises(PromptError, match="give texts, and images as scenes"):
+        tiny_fo1.chat([Message("user", [picture(0), "What?"])])  # type: ignore[list-item]
+    with pytest.raises(PromptError, match="of another model"):
+        small.chat([Message("user", [scene, "What?"])])
+    with pytest.raises(PromptError, match="of several models"):
+        small.ask_many([scene, small.look(picture(0))], ["What?", "What?"])

@@ -4,14 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fo1.attach import attach
+    from fo1.attaching import attach
     from fo1.checkpoints.attached_config import AuxiliaryConfig, RegionsConfig
     from fo1.detection import Detection
     from fo1.detections import Detections
     from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError
+    from fo1.findings import Findings
     from fo1.loading import load, save
-    from fo1.pipeline import FO1, Findings, Message, Scene
+    from fo1.messages import Message
+    from fo1.pipeline import FO1
     from fo1.regions.encoder import FusionConfig
+    from fo1.scene import Scene
     from fo1.types import Regions
 
 __all__ = [
@@ -36,14 +39,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fo1.attach": ("attach",),
+    "fo1.attaching": ("attach",),
     "fo1.checkpoints.attached_config": ("AuxiliaryConfig", "RegionsConfig"),
     "fo1.detection": ("Detection",),
     "fo1.detections": ("Detections",),
     "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError"),
+    "fo1.findings": ("Findings",),
     "fo1.loading": ("load", "save"),
-    "fo1.pipeline": ("FO1", "Findings", "Message", "Scene"),
+    "fo1.messages": ("Message",),
+    "fo1.pipeline": ("FO1",),
     "fo1.regions.encoder": ("FusionConfig",),
+    "fo1.scene": ("Scene",),
     "fo1.types": ("Regions",),
 }
 

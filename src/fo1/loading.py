@@ -12,7 +12,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from fo1.checkpoints.config import kind_of
 from fo1.checkpoints.native import bundled, bundled_proposer, load_native
 from fo1.errors import CheckpointError
-from fo1.pipeline import FO1, Settings
+from fo1.pipeline import FO1
+from fo1.scene import Settings
 
 if TYPE_CHECKING:
     from fo1.checkpoints.attached_config import AttachedConfig
@@ -31,7 +32,9 @@ def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: st
     place = _device(device)
     number = _dtype(dtype, place)
     folder = _folder(model)
-    loaded = _loaded(folder, number)
+    # Some parts begin with random weights; the caller's random numbers are not ours to draw.
+    with torch.random.fork_rng(devices=()):
+        loaded = _loaded(folder, number)
     return loaded.to(place)
 
 
@@ -48,8 +51,9 @@ def save(model: FO1, folder: str | Path) -> None:
         raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
     if not isinstance(model.description, Parts):
         raise CheckpointError(f"{model.name} is not an attached model; its files are those it came from")
+    parts = stored_parts(model.model, model.description)
     target.mkdir(parents=True, exist_ok=True)
-    save_attached(target, stored_parts(model.model, model.description))
+    save_attached(target, parts)
 
 
 def settings_of(config: AttachedConfig) -> Settings:
@@ -63,7 +67,7 @@ def _loaded(folder: Path, dtype: torch.dtype) -> FO1:
     if kind == "native":
         built, config = load_native(folder, dtype)
         return FO1(built, Settings(config.name, config.threshold, config.temperature))
-    # Imported late: they bring in every family of vision-language models, which the bundled one can do without.
+    # Imported late: they bring in every family of vision-language models, which the bundled one does without.
     from fo1.checkpoints.attached import load_attached_parts
     from fo1.checkpoints.compose import compose
     from fo1.checkpoints.released import load_parts

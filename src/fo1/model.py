@@ -15,13 +15,16 @@ from transformers import PreTrainedModel
 from fo1.encoders.encoder import VisionEncoder
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.errors import RegionError
+from fo1.lock import Lock
 from fo1.prompts.builder import PromptBuilder
 from fo1.prompts.tree import PromptTree
 from fo1.proposals.proposer import FeatureProposer, Proposer
 from fo1.regions.encoder import HybridRegionEncoder, RegionFeatures
+from fo1.regions.lexicon import Lexicon
 from fo1.types import Regions
 from fo1.vlm.family import Sight, VLMFamily
 from fo1.vlm.splice import RegionSplice
+from fo1.vlm.tap import heard
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,6 @@ class Encoded:
             evidence=self.evidence[index.to(self.evidence.device)],
         )
 
-    def groups(self, capacity: int) -> list[Encoded]:
-        """The same image in parts of at most `capacity` regions, in order; one part if there are none."""
-        starts = range(0, max(len(self.regions), 1), capacity)
-        return [self.take(range(i, min(i + capacity, len(self.regions)))) for i in starts]
-
 
 class RegionModel(nn.Module):
     """A language model that reads regions.
@@ -61,7 +59,9 @@ class RegionModel(nn.Module):
     base: a Hugging Face model that generates text. `splice` is installed on it here.
     family: how the base sees; its maps go to the region encoder's primary branch.
     primary: the family's own encoder, if it is no part of the base. auxiliary: the second encoder, if any.
-    proposer: None for a model that is always given its boxes.
+    proposer: None for a model that is always given its boxes. lexicon: names that compete for regions; it
+    needs a pointer and evidence.
+    lock: held by who runs the model. Base and tokenizer keep state between calls, the splice what is bound.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class RegionModel(nn.Module):
         auxiliary: VisionEncoder | None = None,
         proposer: Proposer | None = None,
         primary: VisionEncoder | None = None,
+        lexicon: Lexicon | None = None,
     ) -> None:
         super().__init__()
         self.base, self.prompts, self.splice, self.encoder = base, prompts, splice, encoder
         self.primary, self.auxiliary, self.proposer = primary, auxiliary, proposer
-        self.family = family
+        self.family, self.lexicon = family, lexicon
+        self.lock = Lock()
         splice.install(base.get_input_embeddings(), base.get_output_embeddings())
 
     @property
@@ -145,19 +147,40 @@ class RegionModel(nn.Module):
         ids = [self.prompts.phrase(phrase) for phrase in phrases]
         return torch.stack([table[torch.tensor(i)].float().mean(dim=0) for i in ids]).detach()
 
-    def region_logits(
+    def own_logits(
         self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
     ) -> Tensor:
-        """How much each region is what is being named, (L, N) float32: the pointer's word and the encoders'.
-
-        hidden: (L, D) states where the regions are named, None before the language model is in the loop;
-        embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`.
-        """
+        """As `region_logits`, but for what other names say of the region."""
         if self.splice.pointer is None:
             raise ValueError("a static region vocabulary has no pointer")
         logits: Tensor = self.splice.pointer(hidden, embeddings, phrases)
         support = self.encoder.evidence
         return logits if support is None else logits + support.support(phrases, evidence)
+
+    def region_logits(
+        self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
+    ) -> Tensor:
+        """How much each region is what is being named, (L, N) float32.
+
+        The pointer's word, the encoders' support, less what a rival name takes.
+        hidden: (L, D) states where the regions are named, None before the language model is in the loop;
+        embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`.
+        """
+        logits = self.own_logits(hidden, embeddings, evidence, phrases)
+        if self.lexicon is None:
+            return logits
+        unread = logits if hidden is None else self.own_logits(None, embeddings, evidence, phrases)
+        return logits - self.lexicon.penalty(unread, self.name_logits(embeddings, evidence), phrases)
+
+    def name_logits(self, embeddings: Tensor, evidence: Tensor) -> Tensor:
+        """How well each name of the lexicon suits each region, (V, N) float32, before any question is read.
+
+        embeddings: (N, D); evidence: (N, K).
+        """
+        if self.lexicon is None or self.encoder.evidence is None or self.splice.pointer is None:
+            raise ValueError("this model has no lexicon")
+        named: Tensor = self.splice.pointer(None, embeddings, self.lexicon.words)
+        return named + self.encoder.evidence.support_of(self.lexicon.affinity, evidence)
 
     def last_states(self, prompts: Sequence[Sequence[int]], encoded: Encoded) -> Tensor:
         """The hidden state after each of several prompts about one image, (B, D). Works for any base."""
@@ -165,16 +188,17 @@ class RegionModel(nn.Module):
         longest = max(len(ids) for ids in prompts)
         ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=self.device)
         real = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
-        with self.splice.bound([encoded.embeddings], [encoded.image_tokens]):
-            output = self.base(
+        bound = self.splice.bound([encoded.embeddings], [encoded.image_tokens])
+        # What the head reads is the last layer's state, in every base, and no other layer's need be kept.
+        with bound, heard(self.base.get_output_embeddings()) as states:
+            self.base(
                 input_ids=ids,
                 attention_mask=torch.tensor(real, device=self.device),
-                output_hidden_states=True,
                 logits_to_keep=1,
                 use_cache=False,
                 **self.family.inputs(ids, [encoded.sight] * len(prompts)),
             )
-        return output.hidden_states[-1][:, -1]
+        return states[0][:, -1]
 
     def hidden_states(
         self, trees: Sequence[PromptTree], regions: Sequence[Tensor], images: Sequence[Tensor]

@@ -37,10 +37,11 @@ def trace(
     if not text.strip():
         raise PromptError("the text is empty")
     picture = load_image(image)
-    (encoded,) = model.encode([picture], [Regions.of(boxes, picture.size)])
-    count = len(encoded.regions)
+    regions = Regions.of(boxes, picture.size)
+    count = len(regions)
     if count > model.capacity:
         raise PromptError(f"{count} boxes, but one prompt can hold {model.capacity}; trace fewer")
+    (encoded,) = model.encode([picture], [regions])
     question = model.prompts.question(text, count)
     ids = torch.tensor([[*model.prompts.prefix(encoded.sight.ids, count), *question]], device=model.device)
     config = GenerationConfig(

@@ -23,11 +23,11 @@ from fo1.checkpoints.native import (
     plugin_state,
     save_plugin,
 )
-from fo1.decoding import region_scores
 from fo1.encoders import names
 from fo1.errors import CheckpointError
 from fo1.model import RegionModel
 from fo1.prompts.tasks import TASKS
+from fo1.scoring import region_scores
 from tiny import picture, region_model
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import Result
 
 from fo1.errors import RegionError
-from fo1.pipeline import Findings
+from fo1.findings import Findings
 from fo1.prompts.parsing import Answer
 
 Run = Callable[..., Result]
@@ -26,6 +26,7 @@ class FakeScene:
     def detect(self, labels: Sequence[str], threshold: float | None = None) -> Findings:
         self.seconds["answer"] = 0.125
         rows = [(label, box) for label in labels for box in BOXES.get(label, [])]
+        rows = rows if self.boxes is None else rows[: len(self.boxes)]
         least = 0.5 if threshold is None else threshold
         kept = rows if least <= 0.9 else []
         count = len(kept)
@@ -59,5 +60,7 @@ class FakeScene:
 class FakeModel:
     name = "fake"
 
-    def look(self, image: Image.Image, boxes: list[list[float]] | None = None) -> FakeScene:
-        return FakeScene(image.size, boxes)
+    def look(
+        self, image: Image.Image, boxes: list[list[float]] | None = None, top_k: int | None = None
+    ) -> FakeScene:
+        return FakeScene(image.size, boxes if boxes is None else boxes[:top_k])

@@ -16,7 +16,7 @@ from fo1.cli.main import app
 from fo1.cli.options import Settings
 from fo1.errors import CheckpointError
 
-COMMANDS = ("detect", "find", "count", "describe", "ask", "models", "fetch-base")
+COMMANDS = ("detect", "find", "count", "describe", "ask", "models", "convert", "fetch-base")
 
 
 def test_help_does_not_wait_for_torch() -> None:
@@ -122,6 +122,15 @@ def test_given_boxes_reach_the_model(run: Run, content: str) -> None:
     Path("boxes.json").write_text(content)
     done = run("ask", "a.png", "Why?", "--boxes", "boxes.json")
     assert done.stdout == "you asked Why? about [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]\n"
+
+
+def test_only_some_of_them(run: Run) -> None:
+    Path("boxes.json").write_text("[[1, 2, 3, 4], [5, 6, 7, 8]]")
+    done = run("ask", "a.png", "Why?", "--boxes", "boxes.json", "--top-k", "1")
+    assert done.stdout == "you asked Why? about [[1.0, 2.0, 3.0, 4.0]]\n"
+    for verb in ("detect", "find", "count"):
+        words = (verb, "a.png", "orange", "--boxes", "boxes.json", "--top-k", "1", "--json", "-")
+        assert len(json.loads(run(*words).stdout)["detections"]) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", "{}", "[1, 2, 3, 4]", "[[1, 2, 3]]", '[[1, 2, 3, "x"]]'])

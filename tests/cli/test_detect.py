@@ -105,6 +105,8 @@ def test_a_broken_image_among_several_is_reported_and_the_others_go_on(run: Run)
         (["a.png", "orange,", "apple"], "in quotes"),
         (["a.png", "orange", "--threshold", "2"], "--threshold"),
         (["a.png", "orange", "--threads", "0"], "--threads"),
+        (["a.png", "orange", "--top-k", "0"], "--top-k"),
+        (["a.png", "orange", "--top-k", "few"], "--top-k"),
         (["a.png", "orange", "--format", "xml"], "--format"),
         (["a.png", "orange", "--colour"], "--colour"),
         (["a.png", "orange", "--json", "no/where.json"], "--json no/where.json"),

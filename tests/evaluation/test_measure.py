@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fo1.detection import Detection
+from fo1.errors import ImageError
 from fo1.evaluation.cases import Case
 from fo1.evaluation.measure import measure
-from fo1.pipeline import Findings
+from fo1.findings import Findings
 from fo1.types import FloatArray, Regions
 
 SIZE = (100, 50)
@@ -26,10 +28,11 @@ class StubScene:
     """Knows what it will answer: scores (N,) per label, descriptions per region."""
 
     scores: dict[str, list[float]]
-    names: dict[int, str] = field(default_factory=dict)
+    said: dict[int, str] = field(default_factory=dict)
     regions: Regions = REGIONS
     asked: list[tuple[list[str], float | None]] = field(default_factory=list)
     described: list[int] = field(default_factory=list)
+    known_names: tuple[str, ...] = ("cup", "spoon", "fork")
 
     def detect(self, labels: list[str], threshold: float | None = None) -> Findings:
         self.asked.append((labels, threshold))
@@ -46,7 +49,11 @@ class StubScene:
 
     def describe(self, region: int) -> str:
         self.described.append(region)
-        return self.names.get(region, "something")
+        return self.said.get(region, "something")
+
+    def names(self, region: int, count: int) -> list[tuple[str, float]]:
+        assert count == 1
+        return [(self.known_names[region], 0.5)]
 
 
 class StubFO1:
@@ -55,7 +62,9 @@ class StubFO1:
     def __init__(self, *scenes: StubScene) -> None:
         self.scenes = list(scenes)
 
-    def look(self, image: Image.Image) -> StubScene:
+    def look(self, image: Image.Image | Path) -> StubScene:
+        if isinstance(image, Path):
+            raise ImageError(f"{image}: no such file")
         assert image is PICTURE
         return self.scenes.pop(0)
 
@@ -94,7 +103,13 @@ def test_naming_asks_about_the_region_that_fits_best() -> None:
     }
     tally = measure(StubFO1(scene), [Case(PICTURE, truth, ())], namings=2)
     assert scene.described == [0, 1], "two at most, and of each label the first thing"
-    assert (tally.named, tally.namings) == (1, 2)
+    assert (tally.described, tally.named, tally.namings) == (1, 2, 2)
+
+
+def test_a_model_that_knows_no_names_only_describes() -> None:
+    scene = StubScene({"cup": [0.0, 0.0, 0.0]}, {0: "cup"}, known_names=())
+    tally = measure(StubFO1(scene), [Case(PICTURE, {"cup": boxes([0, 0, 20, 20])}, ())])
+    assert (tally.described, tally.named, tally.namings) == (1, 0, 1)
 
 
 def test_a_thing_that_no_region_covers_is_not_named() -> None:
@@ -114,3 +129,13 @@ def test_every_region_is_ranked_even_below_the_threshold() -> None:
     scene = StubScene({"cup": [0.4, 0.2, 0.1]})
     results = measure(StubFO1(scene), [Case(PICTURE, {"cup": boxes([0, 0, 20, 20])}, ())]).results()
     assert results["AUC"] == 1 and results["recall"] == 0
+
+
+def test_a_picture_that_cannot_be_read_is_counted_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    truth = {"cup": boxes([0, 0, 20, 20])}
+    cases = [Case(Path("nix.png"), truth, ("dog",)), Case(PICTURE, truth, ())]
+    tally = measure(StubFO1(StubScene({"cup": [0.9, 0.0, 0.0]})), cases, namings=0)
+    assert tally.results()["failed"] == 1 and "nix.png: no such file" in caplog.text
+    assert (tally.hits, tally.true, tally.absent) == (1, 1, 0)

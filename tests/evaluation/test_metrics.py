@@ -70,7 +70,7 @@ def test_a_tally_by_hand() -> None:
     tally.add_absent(0)
     tally.add_absent(0)
     tally.add_absent(3)
-    tally.named, tally.namings = 1, 4
+    tally.named, tally.described, tally.namings = 1, 2, 4
     tally.add_confidence(
         np.array([0.9, 0.5, 0.4, 0.2], np.float32), np.array([0.5, 0.4, 0.29, 0.0], np.float32)
     )
@@ -85,9 +85,11 @@ def test_a_tally_by_hand() -> None:
             "count exact": 1 / 3,
             "count within one": 2 / 3,
             "naming": 1 / 4,
+            "describing": 2 / 4,
             "AUC": 3 / 4,  # (0.9, 0.3) against (0.4, 0.2); an overlap of 0.4 is neither
             "objects": 4,
             "absent labels": 3,
+            "failed": 0,
         }
     )
 

@@ -165,3 +165,13 @@ def test_half_a_character(tokenizer: PreTrainedTokenizerBase) -> None:
 def test_more_regions_than_names(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ValueError, match="region 100 is outside"):
         builder(tokenizer).prefix([0], 101)
+
+
+def test_tokens_that_a_tokenizer_takes_for_words_are_plain_too() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["<tool_call>", "<region0>", "<region1>"])  # not marked as special
+    prompts = builder(tokenizer)
+    text = "a<tool_call><region1><<region0> <|im_end|>"
+    for ids in (prompts.user_text(text, 0), prompts.phrase(text)):
+        assert max(ids) < 256 and tokenizer.decode(ids) == text
+    assert prompts.user_text(text, 2).count(prompts.vocabulary.region(1)) == 1

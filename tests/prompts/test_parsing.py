@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fo1.prompts.parsing import Grounding, parse_answer
+from fo1.prompts.parsing import Grounding, mentions, named_regions, parse_answer, renumbered
 
 G, H, OBJ, P = "<ground>", "</ground>", "<objects>", "</objects>"
 
@@ -65,6 +65,26 @@ def test_without_regions_all_are_unknown() -> None:
     answer = parse_answer(f"{G}a{H}{OBJ}<region0><region1>{P}", region_count=0)
     assert answer.groundings == (Grounding("a", ()),)
     assert answer.unknown_regions == (0, 1)
+
+
+def test_only_unknown_regions_are_no_finding() -> None:
+    answer = parse_answer("<region12> or <region12>", 10)
+    assert answer.groundings == () and answer.unknown_regions == (12,)
+
+
+def test_mentions_keep_repeats_and_unknown_regions() -> None:
+    text = f"<region2>{G}a{H}{OBJ}<region1><region99><region1>{P}{G} b  c{H}"
+    assert mentions(text) == [("", [2]), ("a", [1, 99, 1]), ("b c", [])]
+    assert mentions("no region") == []
+
+
+def test_named_regions() -> None:
+    assert named_regions("<region3>, <region0> and <region3>, not <region-1> or region 4") == [3, 0, 3]
+
+
+def test_renumbered() -> None:
+    text = "<region3>, <region03>, <region> and <regionfeat>"
+    assert renumbered(text, lambda number: number + 10) == "<region13>, <region13>, <region> and <regionfeat>"
 
 
 @pytest.mark.parametrize(

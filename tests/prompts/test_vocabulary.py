@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import AddedToken
 
+from fo1.errors import PromptError
 from fo1.prompts.vocabulary import IMAGE_SLOT, REGION_SLOT, TAGS, RegionVocabulary, region_name
 from tiny import byte_tokenizer
 
@@ -37,10 +39,38 @@ def test_extending_twice_changes_nothing() -> None:
     assert len(tokenizer) == 286
 
 
-def test_a_tokenizer_with_some_of_the_tokens_is_refused() -> None:
+def test_without_an_image_slot() -> None:
+    vocabulary = RegionVocabulary.extend(byte_tokenizer(), 20, image_slot=False)
+    assert (vocabulary.image_slot, vocabulary.region_slot, vocabulary.size) == (None, 284, 284)
+    assert vocabulary.added == range(258, 285)
+
+
+def test_tags_that_the_tokenizer_has_stay_where_they_are() -> None:
     tokenizer = byte_tokenizer()
-    tokenizer.add_tokens(["<objects>"], special_tokens=True)
-    with pytest.raises(ValueError, match="not in one run"):
+    tokenizer.add_tokens([AddedToken("<think>", special=False), AddedToken("</think>", special=False)])
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    vocabulary = RegionVocabulary.extend(tokenizer, 20, image_slot=False)
+    assert [vocabulary.tags["<think>"], vocabulary.tags["</think>"]] == [258, 259]
+    assert vocabulary.first_region == 261 and vocabulary.tags["<ground>"] == 281
+    assert (vocabulary.size, vocabulary.region_slot, vocabulary.added) == (285, 285, range(261, 286))
+    assert RegionVocabulary.extend(tokenizer, 20, image_slot=False) == vocabulary
+    # What a user types is not a tag, even if the base's tokenizer thought so.
+    typed = tokenizer("<think>", add_special_tokens=False, split_special_tokens=True).input_ids
+    assert 258 not in typed
+
+
+def test_a_tokenizer_with_some_of_the_regions_is_refused() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["<region3>"], special_tokens=True)
+    with pytest.raises(PromptError, match="not in one run"):
+        RegionVocabulary.extend(tokenizer, 20)
+
+
+@pytest.mark.parametrize("slot", [IMAGE_SLOT, REGION_SLOT])
+def test_a_tokenizer_with_a_slot_is_refused(slot: str) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens([slot], special_tokens=True)
+    with pytest.raises(PromptError, match=slot):
         RegionVocabulary.extend(tokenizer, 20)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fo1.encoders.feature_maps import FeatureMaps, Frame
 from fo1.regions.branches import LevelBranch, PyramidBranch, ScaleBranch
@@ -69,6 +70,48 @@ def test_levels_are_concatenated_in_order_and_the_rest_is_ignored() -> None:
     pooled = branch(FeatureMaps(maps, (4.0, 8.0, 16.0), FRAME), CORNERS)
     expected = [pool_boxes(maps[0], CORNERS, 4.0), pool_boxes(maps[1], CORNERS, 8.0)]
     assert torch.equal(pooled, torch.cat(expected, dim=1))
+
+
+def test_without_a_pyramid_a_towers_levels_are_pooled_alike() -> None:
+    """Four maps tapped at different depths of a ViT have one stride; together they are 4 × as wide."""
+    maps = grids(*[(6, 16)] * 4)
+    branch = LevelBranch((6,) * 4)
+    pooled = branch(FeatureMaps(maps, (4.0,) * 4, FRAME), CORNERS)
+    assert branch.out_channels == 24
+    assert torch.equal(pooled, torch.cat([pool_boxes(m, CORNERS, 4.0) for m in maps], dim=1))
+
+
+def test_more_bins_sample_more_finely() -> None:
+    """`bins` reaches the pooling: with 14 of them a box is sampled at other places than with 7."""
+    features = FeatureMaps(grids((6, 16)), (4.0,), FRAME)
+    seven, fourteen = LevelBranch((6,), bins=7), LevelBranch((6,), bins=14)
+    assert torch.equal(fourteen(features, CORNERS), pool_boxes(features.maps[0], CORNERS, 4.0, bins=14))
+    assert not torch.equal(seven(features, CORNERS), fourteen(features, CORNERS))
+    torch.manual_seed(0)
+    pyramid = PyramidBranch(6, out_channels=4, bins=14).eval()
+    first = pool_boxes(pyramid.pyramid(features.maps[0])[0], CORNERS, 1.0, bins=14)
+    assert torch.equal(pyramid(features, CORNERS)[:, :4], first)
+
+
+def test_pooling_makes_no_map_of_all_levels() -> None:
+    """Nothing is larger than the finest map, though all levels are read at its resolution."""
+    maps = grids((8, 32), (16, 16), (32, 8), (64, 4))
+    features = FeatureMaps(maps, (2.0, 4.0, 8.0, 16.0), FRAME)
+    with LargestTensor() as seen:
+        LevelBranch((8, 16, 32, 64), resize_to_first=True)(features, CORNERS)
+    assert 0 < seen.numel <= maps[0].numel()
+
+
+class LargestTensor(TorchDispatchMode):
+    """Counts the numbers of the largest tensor that any operation gives out."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor):
+            self.numel = max(self.numel, out.numel())
+        return out
 
 
 def test_no_boxes() -> None:

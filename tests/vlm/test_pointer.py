@@ -34,7 +34,7 @@ def test_is_gain_times_cosine_plus_bias(reads: tuple[bool, bool]) -> None:
     point = pointer()
     hidden, phrases, regions = torch.randn(1, 8), torch.randn(1, 8), torch.randn(3, 8)
     query = reads[0] * point.query(hidden) + reads[1] * point.phrase(phrases)
-    expected = torch.cosine_similarity(query, point.key(regions), dim=-1) * 8.0 - 4.0
+    expected = torch.cosine_similarity(query, point.key(regions), dim=-1) * 14.0 - 7.0
     logits = point(hidden if reads[0] else None, regions, phrases if reads[1] else None)
     torch.testing.assert_close(logits[0], expected)
 
@@ -67,7 +67,7 @@ def test_the_start_compares_centred_phrases_with_regions_in_the_keys_projection(
     point, centre = started()
     phrases, regions = torch.randn(5, 8), torch.randn(3, 8)
     asked, key = (phrases - centre) @ point.key.weight.T, point.key(regions)
-    expected = torch.cosine_similarity(asked[:, None], key[None], dim=-1) * 8.0 - 4.0
+    expected = torch.cosine_similarity(asked[:, None], key[None], dim=-1) * 14.0 - 7.0
     torch.testing.assert_close(point(None, regions, phrases), expected)
 
 

@@ -187,8 +187,17 @@ def test_the_dynamic_head_points(dynamic: Spliced) -> None:
         written = logits[b, :, WORDS : WORDS + len(own)]
         torch.testing.assert_close(written, dynamic.splice.pointer(hidden[b], own))
         assert (logits[b, :, WORDS + len(own) : WORDS + CAPACITY] < -1e30).all()
-    tags = logits[..., WORDS + CAPACITY :]
-    torch.testing.assert_close(tags, hidden @ dynamic.splice.output_rows[CAPACITY:].T)
+    tags = logits[:2, :, WORDS + CAPACITY :]
+    torch.testing.assert_close(tags, hidden[:2] @ dynamic.splice.output_rows[CAPACITY:].T)
+
+
+def test_without_regions_added_tokens_are_out_of_the_question(either: Spliced) -> None:
+    logits = either.logits([[7, 8], [7, 8]], [NOTHING, embeddings(1, 0)])
+    untouched = llama()(torch.tensor([[7, 8], [7, 8]])).logits[0]
+    assert torch.equal(logits[0, :, :WORDS], untouched)
+    torch.testing.assert_close(logits[0].softmax(dim=-1)[:, :WORDS], untouched.softmax(dim=-1))
+    assert torch.equal(logits[0, :, :WORDS], logits[1, :, :WORDS])
+    assert (logits[0, :, WORDS:] < -1e30).all() and (logits[1, :, GROUND] > -1e30).all()
 
 
 def test_what_a_region_looks_like_changes_only_its_own_score(dynamic: Spliced) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
@@ -26,7 +27,7 @@ from transformers import (
 from fo1.checkpoints.attached_config import AttachedConfig, AuxiliaryConfig, RegionsConfig
 from fo1.checkpoints.meta import give_weights
 from fo1.checkpoints.shards import Shards, misfits, shortened, write_file
-from fo1.encoders.davit import DaViT, DaViTConfig
+from fo1.encoders.known import ENCODERS
 from fo1.errors import CheckpointError
 from fo1.regions.branches import Branch, LevelBranch, PyramidBranch
 from fo1.regions.connector import Connector
@@ -34,6 +35,7 @@ from fo1.regions.encoder import HybridRegionEncoder
 from fo1.vlm.family import VLMFamily
 from fo1.vlm.known import FAMILIES
 
+WITHOUT_BUFFERS = ("davit", "davit-base", "davit-large")
 ENCODER, AUXILIARY, SPLICE = "encoder.safetensors", "auxiliary.safetensors", "splice.safetensors"
 
 
@@ -75,18 +77,20 @@ def make_family(config: AttachedConfig, base: PreTrainedModel, processor: Proces
 
 
 def make_auxiliary(config: AuxiliaryConfig) -> nn.Module | None:
-    """The auxiliary encoder with fresh weights. Raises `CheckpointError` for options it does not take."""
+    """The auxiliary encoder with fresh weights.
+
+    Raises `RegistryError` for an unknown one, `CheckpointError` for options it does not take.
+    """
     if config.kind == "none":
         return None
-    if config.kind != "davit":
-        raise CheckpointError(f"unknown auxiliary encoder {config.kind!r}; known: davit, none")
-    options = dict(config.options)
-    sizes = {key: options.pop(key) for key in DaViTConfig.__dataclass_fields__ if key in options}
-    sizes = {key: tuple(size) if isinstance(size, list) else size for key, size in sizes.items()}
+    factory = ENCODERS.get(config.kind)
     try:
-        return DaViT(DaViTConfig(**sizes), **options)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"auxiliary does not describe a DaViT: {error}") from error
+        encoder = factory(**config.options)
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise CheckpointError(f"auxiliary does not describe a {config.kind}: {error}") from error
+    if not isinstance(encoder, nn.Module):
+        raise CheckpointError(f"auxiliary encoder {config.kind} is no torch module with weights to load")
+    return encoder
 
 
 def make_encoder(
@@ -113,11 +117,14 @@ def make_encoder(
 
 
 def make_plugin(config: AttachedConfig, family: VLMFamily) -> tuple[nn.Module | None, HybridRegionEncoder]:
-    """Auxiliary and region encoder without memory, for the widths that the family and the config imply."""
+    """Auxiliary and region encoder, to be given weights, for the widths that family and config imply."""
     width = family.base.get_input_embeddings().get_parameter("weight").shape[1]
-    with torch.device("meta"):
+    # Other encoders may compute buffers when they are made, which nothing could restore.
+    light = config.auxiliary.kind in WITHOUT_BUFFERS
+    with torch.device("meta" if light else "cpu"):
         auxiliary = make_auxiliary(config.auxiliary)
-        channels: Sequence[int] = () if auxiliary is None else auxiliary.channels  # type: ignore[assignment]
+    channels: Sequence[int] = () if auxiliary is None else auxiliary.channels  # type: ignore[assignment]
+    with torch.device("meta"):
         return auxiliary, make_encoder(config.regions, family.channels, channels, width)
 
 
@@ -187,17 +194,12 @@ def load_processor(
 def fill(module: nn.Module, file: Path, dtype: torch.dtype) -> None:
     """Gives a module on the meta device a file's weights. Raises `CheckpointError` if they do not fit."""
     shards = Shards([file])
-    wanted = shapes(module)
+    wanted = module.state_dict()
     wrong = misfits(shards, wanted)
     if wrong:
         raise CheckpointError(f"{file} does not fit its config: {shortened(wrong)}")
     give_weights(module, {key: key for key in wanted}, shards, dtype)
     module.eval()
-
-
-def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of what a checkpoint stores of a module."""
-    return {key: tuple(value.shape) for key, value in module.state_dict().items()}
 
 
 def _load_base(source: Path | str, dtype: torch.dtype) -> PreTrainedModel:

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from fo1.checkpoints.config import FORMAT
+from fo1.checkpoints.config import ATTACHED, FORMAT
 from fo1.checkpoints.shards import read_json
 from fo1.errors import CheckpointError
 from fo1.prompts.builder import ChatFormat
 from fo1.regions.encoder import Fusion, FusionConfig, Position
 
-KIND = "attached"
 VOCABULARIES = ("static", "dynamic")
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ T = TypeVar("T")
 class AuxiliaryConfig:
     """The auxiliary encoder.
 
-    kind: "davit", "none", or the name of another registered one. options: what its factory takes.
+    kind: the name of a registered encoder, or "none". options: what its factory takes.
     """
 
     kind: str = "davit"
@@ -82,8 +81,8 @@ class AttachedConfig:
         """From `folder/config.json`. Raises `CheckpointError` naming what is missing or does not fit."""
         path = folder / "config.json"
         values = read_json(path)
-        if values.pop("format", None) != FORMAT or values.pop("kind", None) != KIND:
-            raise CheckpointError(f'{path} does not say "format": "{FORMAT}" and "kind": "{KIND}"')
+        if values.pop("format", None) != FORMAT or values.pop("kind", None) != ATTACHED:
+            raise CheckpointError(f'{path} does not say "format": "{FORMAT}" and "kind": "{ATTACHED}"')
         try:
             return cls.from_json(values)
         except CheckpointError as error:
@@ -116,7 +115,7 @@ class AttachedConfig:
         values = asdict(self)
         values["auxiliary"] = {"kind": self.auxiliary.kind, **values["auxiliary"]["options"]}
         values["regions"] = {**values["regions"].pop("fusion"), **values["regions"]}
-        return {"format": FORMAT, "kind": KIND, **values}
+        return {"format": FORMAT, "kind": ATTACHED, **values}
 
     def write(self, folder: Path) -> None:
         """To `folder/config.json`."""
@@ -149,15 +148,6 @@ class AttachedConfig:
             raise CheckpointError(f"unknown keys {', '.join(f'chat.{key}' for key in unknown)}")
         if self.auxiliary.kind == "none" and fusion.fusion != "primary":
             raise CheckpointError(f"regions.fusion = {fusion.fusion!r}, but there is no auxiliary encoder")
-
-
-def is_attached(folder: Path) -> bool:
-    """Does the folder's `config.json` say that it is such a model?"""
-    try:
-        values = read_json(folder / "config.json")
-    except CheckpointError:
-        return False
-    return values.get("format") == FORMAT and values.get("kind") == KIND
 
 
 def _table(value: Any, key: str) -> dict[str, Any]:

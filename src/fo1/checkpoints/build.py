@@ -22,6 +22,7 @@ from fo1.regions.branches import LevelBranch, ScaleBranch
 from fo1.regions.connector import Connector
 from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
 from fo1.regions.evidence import NameEvidence
+from fo1.regions.lexicon import Lexicon
 from fo1.regions.namers import ClassifierNamer, DetectorNamer
 from fo1.vlm.blind import BlindFamily
 from fo1.vlm.pointer import RegionPointer
@@ -41,9 +42,15 @@ def word_embeddings(
 
 
 def build_model(
-    config: ModelConfig, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    config: ModelConfig,
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    lexicon: Sequence[str] = (),
 ) -> RegionModel:
-    """A model with fresh weights in everything but the base; the encoders wait for theirs."""
+    """A model with fresh weights in everything but the base; the encoders wait for theirs.
+
+    lexicon: names that compete for regions.
+    """
     vocabulary = RegionVocabulary.extend(tokenizer, config.capacity)
     width = base.get_input_embeddings().get_parameter("weight").shape[1]
     detector = NanoDet(config.detector_side)
@@ -57,6 +64,11 @@ def build_model(
     inputs = HybridRegionEncoder.connector_width(
         FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)
     )
+    evidence = NameEvidence(
+        [word_embeddings(c, base, tokenizer) for c in classes],
+        word_embeddings(aliases, base, tokenizer),
+        torch.tensor(alias_of),
+    )
     encoder = HybridRegionEncoder(
         primary,
         auxiliary,
@@ -64,12 +76,9 @@ def build_model(
         FUSION,
         auxiliary_namer=namers[0],
         primary_namer=namers[1],
-        evidence=NameEvidence(
-            [word_embeddings(c, base, tokenizer) for c in classes],
-            word_embeddings(aliases, base, tokenizer),
-            torch.tensor(alias_of),
-        ),
+        evidence=evidence,
     )
+    words = word_embeddings(lexicon, base, tokenizer) if lexicon else None
     return RegionModel(
         base,
         PromptBuilder(tokenizer, vocabulary, CHAT),
@@ -79,4 +88,5 @@ def build_model(
         auxiliary=detector,
         proposer=NanoDetProposer(detector, Selection(**config.proposals)),  # type: ignore[arg-type]
         primary=pyramid,
+        lexicon=None if words is None else Lexicon(lexicon, words, evidence.affinity(words)),
     )

@@ -80,7 +80,7 @@ Kind = Literal["native", "attached", "released"]
 
 
 def kind_of(folder: Path) -> Kind:
-    """Which format a folder's `config.json` is of; one that says nothing is read as native, which complains."""
+    """Which format a folder's `config.json` is of; if it says nothing, native, whose reader complains."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

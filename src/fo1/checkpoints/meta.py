@@ -12,16 +12,16 @@ from fo1.checkpoints.shards import Shards
 
 
 def give_weights(module: nn.Module, names: Mapping[str, str], shards: Shards, dtype: torch.dtype) -> None:
-    """Puts frozen copies of stored tensors, in `dtype`, into a module; only one is held beside its copy.
+    """Puts stored weights, in `dtype` and frozen, into a module. Those that have it already are not copied.
 
-    names: keys of the module's state dict → keys in `shards`. Buffers that no checkpoint stores are computed.
+    names: keys in `shards` → keys of the module's state dict. Buffers that no checkpoint stores are computed.
     """
-    for key, stored in names.items():
-        owner, _, name = key.rpartition(".")
-        tensor = shards.load(stored).to(dtype, copy=True).contiguous()
+    for stored, tensor in shards.read(names):
+        owner, _, name = names[stored].rpartition(".")
         parent = module.get_submodule(owner)
         is_parameter = name in dict(parent.named_parameters(recurse=False))
-        setattr(parent, name, nn.Parameter(tensor, requires_grad=False) if is_parameter else tensor)
+        value = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        setattr(parent, name, nn.Parameter(value, requires_grad=False) if is_parameter else value)
     for child in module.modules():
         _recompute_buffers(child)
 

@@ -21,6 +21,7 @@ from fo1.model import RegionModel
 from fo1.proposals.nanodet import NanoDetProposer
 
 PLUGIN, AUXILIARY, PRIMARY = "plugin.safetensors", "nanodet.safetensors", "efficientnet_lite2.safetensors"
+LEXICON = "names.txt"
 LOW_RANK = "base."
 
 
@@ -32,7 +33,8 @@ def bundled() -> dict[str, Path]:
 
 def plugin_parts(model: RegionModel) -> dict[str, nn.Module]:
     """What a native checkpoint stores of its own, by key prefix."""
-    return {"encoder": model.encoder, "splice": model.splice}
+    parts: dict[str, nn.Module] = {"encoder": model.encoder, "splice": model.splice}
+    return parts if model.lexicon is None else {**parts, "lexicon": model.lexicon}
 
 
 def plugin_state(model: RegionModel) -> dict[str, Tensor]:
@@ -101,12 +103,23 @@ def load_untrained(folder: Path, config: ModelConfig, dtype: torch.dtype) -> Reg
     """Base and encoders with their weights, everything else fresh, in float32."""
     base, tokenizer = load_base(fetch_base(config.base), dtype)
     try:
-        model = build_model(config, base, tokenizer)
+        model = build_model(config, base, tokenizer, read_lexicon(folder))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}/config.json does not describe a model: {error}") from error
     load_weights(model.get_submodule("auxiliary"), folder / AUXILIARY)
     load_weights(model.get_submodule("primary.network"), folder / PRIMARY)
     return model.eval()
+
+
+def read_lexicon(folder: Path) -> tuple[str, ...]:
+    """The names a model knows well, one a line; none without the file. Raises `CheckpointError`."""
+    try:
+        lines = (folder / LEXICON).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{folder / LEXICON} cannot be read: {error}") from error
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
 def finish(model: RegionModel, dtype: torch.dtype) -> RegionModel:

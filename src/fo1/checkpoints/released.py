@@ -1,25 +1,28 @@
-"""Released VLM-FO1 checkpoints, read as they are: nothing is converted on disk, nothing held twice."""
+"""Released VLM-FO1 checkpoints, read as they are: nothing is converted on disk or held twice."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     GenerationConfig,
+    PreTrainedTokenizerBase,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
 )
 
-from fo1.checkpoints.attached import Parts, load_processor, make_family, make_plugin, shapes
+from fo1.checkpoints.attached import Parts, load_processor, make_family, make_plugin
 from fo1.checkpoints.attached_config import AttachedConfig
 from fo1.checkpoints.meta import give_weights
 from fo1.checkpoints.released_config import ReleasedConfig
 from fo1.checkpoints.renaming import Part, ours_to_released
 from fo1.checkpoints.shards import Shards, misfits, shortened
 from fo1.errors import CheckpointError
+from fo1.prompts.vocabulary import TAGS, region_name
 from fo1.regions.encoder import HybridRegionEncoder
 
 HEAD = "lm_head.weight"
@@ -36,13 +39,14 @@ def load_parts(folder: Path, dtype: torch.dtype) -> Parts:
     config = ReleasedConfig.read(folder, {key: stored.shape for key, stored in shards.items()})
     base, auxiliary, encoder = skeleton(config.base, config.model)
     modules: dict[Part, nn.Module] = {"base": base, "auxiliary": auxiliary, "encoder": encoder}
-    wanted = released_shapes(modules)
+    wanted = released_state(modules)
     wrong = misfits(shards, wanted)
     if wrong:
         raise CheckpointError(f"{folder} is no complete released checkpoint: {shortened(wrong)}")
     processor = load_processor(folder, config.model.pixels, Qwen2Tokenizer)
+    _check_tokenizer(folder, processor.tokenizer, config)
     for part, module in modules.items():
-        names = {key: ours_to_released(part, key) for key in stored_shapes(module)}
+        names = {ours_to_released(part, key): key for key in stored_state(module)}
         give_weights(module, names, shards, dtype)
         module.eval()
     base.tie_weights()
@@ -64,18 +68,27 @@ def skeleton(
     return model, auxiliary, encoder
 
 
-def stored_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors that a checkpoint stores of a part; a tied output head is not stored."""
-    stored = shapes(module)
+def _check_tokenizer(folder: Path, tokenizer: PreTrainedTokenizerBase, config: ReleasedConfig) -> None:
+    """A Qwen tokenizer without its files loads, but knows nothing. Raises `CheckpointError`."""
+    regions = (region_name(index) for index in range(config.model.vocabulary.capacity))
+    known, rows = tokenizer.get_vocab(), config.base.get_text_config().vocab_size
+    absent = [word for word in (*regions, *TAGS) if known.get(word, rows) >= rows]
+    if absent:
+        raise CheckpointError(f"the tokenizer in {folder} lacks {shortened(absent, 3)}")
+
+
+def stored_state(module: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint stores of a part; not an output head that is tied."""
+    state = dict(module.state_dict())
     if isinstance(module, Qwen2_5_VLForConditionalGeneration) and module.config.tie_word_embeddings:
-        stored.pop(HEAD)
-    return stored
+        del state[HEAD]
+    return state
 
 
-def released_shapes(modules: dict[Part, nn.Module]) -> dict[str, tuple[int, ...]]:
+def released_state(modules: Mapping[Part, nn.Module]) -> dict[str, Tensor]:
     """Every tensor of a released checkpoint of these parts, by its released key."""
     return {
-        ours_to_released(part, key): shape
+        ours_to_released(part, key): value
         for part, module in modules.items()
-        for key, shape in stored_shapes(module).items()
+        for key, value in stored_state(module).items()
     }

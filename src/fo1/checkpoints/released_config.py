@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import Qwen2_5_VLConfig
 
 from fo1.checkpoints.attached_config import (
@@ -19,12 +20,12 @@ from fo1.checkpoints.attached_config import (
     RegionsConfig,
     VocabularyConfig,
 )
+from fo1.checkpoints.config import RELEASED
 from fo1.checkpoints.shards import read_json
 from fo1.encoders.pixels import Aspect
 from fo1.errors import CheckpointError
 from fo1.regions.encoder import Fusion, FusionConfig
 
-MODEL_TYPE = "omchat_qwen2_5_vl"
 FAMILY = "qwen2_5_vl"
 PIXELS = (56 * 56, 2048 * 2048)
 SIDES = {"min_side": 28, "max_side": 2048}
@@ -40,26 +41,9 @@ FIXED = {
     "mm_use_region_index_token": True,
 }
 
-TEXT_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")
-VISION_KEYS = (
-    "depth",
-    "hidden_size",
-    "intermediate_size",
-    "num_heads",
-    "in_channels",
-    "patch_size",
-    "spatial_merge_size",
-    "temporal_patch_size",
-    "tokens_per_second",
-    "window_size",
-    "out_hidden_size",
-    "fullatt_block_indexes",
-    "hidden_act",
-)
 TOKENS = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
 TEXT_REQUIRED = ("num_attention_heads", "rms_norm_eps")
 TEXT_OPTIONAL = (
-    "num_key_value_heads",
     "hidden_act",
     "max_position_embeddings",
     "initializer_range",
@@ -103,7 +87,7 @@ class ReleasedConfig:
     @classmethod
     def of(cls, values: Mapping[str, Any], shapes: Shapes) -> ReleasedConfig:
         """From what the config says. Raises `CheckpointError` naming the key and what it should be."""
-        _expect(values, "model_type", MODEL_TYPE, required=True)
+        _expect(values, "model_type", RELEASED, required=True)
         for key, value in FIXED.items():
             _expect(values, key, value)
         if "quantization_config" in values:
@@ -123,85 +107,57 @@ class ReleasedConfig:
         return cls(base, model)
 
 
-def is_released(folder: Path) -> bool:
-    """Does the folder's `config.json` say that it is such a checkpoint? Its path says nothing."""
-    try:
-        return read_json(folder / "config.json").get("model_type") == MODEL_TYPE
-    except CheckpointError:
-        return False
-
-
 def base_config(values: Mapping[str, Any], shapes: Shapes) -> Qwen2_5_VLConfig:
     """The unmodified Qwen2.5-VL in it, as transformers describes it."""
     text = {key: _given(values, key) for key in TEXT_REQUIRED}
     text |= {key: values[key] for key in TEXT_OPTIONAL if key in values}
     vocabulary, width = _shape(shapes, EMBEDDING, 2)
+    head = _head_width(values, "num_attention_heads", width)
     sizes = {
         "vocab_size": vocabulary,
         "hidden_size": width,
         "intermediate_size": _shape(shapes, LAYER + "0.mlp.up_proj.weight", 2)[0],
         "num_hidden_layers": _count(shapes, LAYER),
+        "num_key_value_heads": _shape(shapes, LAYER + "0.self_attn.k_proj.weight", 2)[0] // head,
     }
     _agree(values, sizes, "")
-    return Qwen2_5_VLConfig(
-        text_config={**text, **sizes, "rope_parameters": _rope(values)},
-        vision_config=_vision(_typed(values, "vision_config", dict), shapes),
-        tie_word_embeddings=_typed(values, "tie_word_embeddings", bool, "lm_head.weight" not in shapes),
-        **{key: values[key] for key in TOKENS if key in values},
-    )
+    vision = _vision(_typed(values, "vision_config", dict), shapes)
+    rope = _rope(values, head)
+    tied = _typed(values, "tie_word_embeddings", bool, "lm_head.weight" not in shapes)
+    tokens = {key: values[key] for key in TOKENS if key in values}
+    try:
+        return Qwen2_5_VLConfig(
+            text_config={**text, **sizes, "rope_parameters": rope},
+            vision_config=vision,
+            tie_word_embeddings=tied,
+            **tokens,
+        )
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise CheckpointError(f"they do not describe a {FAMILY}: {error}") from error
 
 
-def released_values(base: Qwen2_5_VLConfig, model: AttachedConfig, shapes: Shapes) -> dict[str, Any]:
-    """A `config.json` for a model that was not released; `ReleasedConfig.of` tells whether it says all."""
-    said = base.to_dict()
-    text, vision = said["text_config"], said["vision_config"]
-    rope = text["rope_parameters"]
-    fusion, options = model.regions.fusion, model.auxiliary.options
-    return {
-        "architectures": ["OmChatQwen25VLForCausalLM"],
-        "model_type": MODEL_TYPE,
-        "torch_dtype": str(base.dtype).removeprefix("torch."),
-        **{key: text[key] for key in (*TEXT_SIZES, *TEXT_REQUIRED, *TEXT_OPTIONAL)},
-        "rope_theta": rope["rope_theta"],
-        "rope_scaling": {"type": "mrope", "mrope_section": rope["mrope_section"]},
-        "tie_word_embeddings": base.tie_word_embeddings,
-        **{key: getattr(base, key) for key in TOKENS},
-        "vision_config": {"model_type": FAMILY, **{key: vision[key] for key in VISION_KEYS}},
-        **FIXED,
-        "mm_vision_tower": "Qwen2.5-VL",
-        "mm_vision_tower_aux": _davit_name(options),
-        "mm_hidden_size": text["hidden_size"],
-        "mm_region_hidden_size": _shape(shapes, CONNECTOR + "0.weight", 2)[1],
-        "mm_use_vt_region_feature_only": fusion.fusion == "primary",
-        "mm_use_vision_tower_region_feature": fusion.fusion != "auxiliary",
-        "mm_use_simpleFPN_for_vt": model.regions.pyramid,
-        "mm_roi_output_size": model.regions.bins,
-        "mm_apply_position_embedding": fusion.position == "add",
-        "mm_num_region_tokens": model.vocabulary.capacity,
-        "aux_image_size": 1024,
-        "aux_image_aspect_ratio": options.get("aspect", "dynamic"),
-    }
+def _head_width(values: Mapping[str, Any], key: str, width: int) -> int:
+    """Channels of one attention head, from the config's number of heads."""
+    heads = _typed(values, key, int)
+    if heads < 1 or width % heads:
+        raise CheckpointError(f"{key} = {heads}, expected a divisor of {width}")
+    return width // heads
 
 
-def _davit_name(options: Mapping[str, Any]) -> str:
-    first = options["dims"][0]
-    if first // options["heads"][0] == TINY_HEAD_WIDTH:
-        return TINY
-    return "davit-large.pth" if first == 256 else "davit-base.pth"
-
-
-def _rope(values: Mapping[str, Any]) -> dict[str, Any]:
+def _rope(values: Mapping[str, Any], head: int) -> dict[str, Any]:
     """As transformers 5 writes it, or in the two keys of before."""
-    rope = values.get("rope_parameters") or values.get("rope_scaling")
-    if not isinstance(rope, dict) or not isinstance(rope.get("mrope_section"), list):
-        raise CheckpointError("rope_scaling must give an mrope_section")
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    section = rope.get("mrope_section") if isinstance(rope, dict) else None
+    numbers = isinstance(section, list) and all(type(n) is int for n in section)
+    if section is None or not numbers or 2 * sum(section) != head:
+        raise CheckpointError(f"mrope_section = {section}, expected whole numbers with the sum {head // 2}")
     theta = rope.get("rope_theta", values.get("rope_theta"))
     if not isinstance(theta, int | float):
         raise CheckpointError(f"rope_theta must be a number, not {theta!r}")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("mrope", "default"):
         raise CheckpointError(f"rope_scaling.type = {kind!r}, expected 'mrope'")
-    return {"rope_type": "default", "rope_theta": theta, "mrope_section": list(rope["mrope_section"])}
+    return {"rope_type": "default", "rope_theta": theta, "mrope_section": section}
 
 
 def _vision(values: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
@@ -218,7 +174,14 @@ def _vision(values: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
         "spatial_merge_size": round((merged / width) ** 0.5),
     }
     _agree(values, sizes, "vision_config.")
-    return {**{key: value for key, value in values.items() if key != "model_type"}, **sizes}
+    defaults = Qwen2_5_VLConfig().to_dict()["vision_config"]
+    known = {key: values.get(key, default) for key, default in defaults.items()} | sizes
+    del known["model_type"]  # an old name there
+    _head_width(known, "num_heads", width)
+    taps = known["fullatt_block_indexes"]
+    if not isinstance(taps, list | tuple) or not taps or any(t not in range(sizes["depth"]) for t in taps):
+        raise CheckpointError(f"vision_config.fullatt_block_indexes = {taps}, of {sizes['depth']} blocks")
+    return known
 
 
 def _auxiliary(values: Mapping[str, Any], shapes: Shapes) -> AuxiliaryConfig:

@@ -18,9 +18,8 @@ from fo1.errors import CheckpointError
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD_BYTES = 2 << 30
 
-# Bytes of an element, by safetensors' name for its type; other types are no weights.
-ITEM_BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
-DTYPE_NAMES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+FLOATS = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""What weights are stored as, by safetensors' name."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,8 @@ class Stored:
 
     @property
     def bytes(self) -> int:
-        return ITEM_BYTES[self.dtype] * torch.Size(self.shape).numel()
+        """Size of weights, which are floating-point numbers."""
+        return FLOATS[self.dtype].itemsize * torch.Size(self.shape).numel()
 
 
 class Shards(Mapping[str, Stored]):
@@ -85,14 +85,26 @@ class Shards(Mapping[str, Stored]):
         return self._stored[key].shape
 
     def load(self, key: str) -> Tensor:
-        """One tensor as stored. It may lie in the mapped file: copy what is to outlive it."""
-        file = self._stored[key].file
-        try:
-            # Opened for each tensor, so that pages already copied are given back to the system.
-            with safe_open(file, framework="pt") as opened:
-                return opened.get_tensor(key)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file} cannot be read: {error}") from error
+        """One tensor as stored. Raises `CheckpointError` if it cannot be read."""
+        ((_, tensor),) = self.read([key])
+        return tensor
+
+    def read(self, keys: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """Tensors as stored, file by file. They lie in the mapped files, so that memory is needed only for
+        what is changed, and the system may give back what is not in use.
+
+        Raises `CheckpointError` if one cannot be read.
+        """
+        by_file: dict[Path, list[str]] = {}
+        for key in keys:
+            by_file.setdefault(self._stored[key].file, []).append(key)
+        for file, inside in by_file.items():
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    for key in inside:
+                        yield key, opened.get_tensor(key)
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(f"{file} cannot be read: {error}") from error
 
 
 def write_shards(
@@ -126,17 +138,16 @@ def write_file(path: Path, tensors: dict[str, Tensor]) -> None:
     path.chmod(path.parent.stat().st_mode & 0o666)  # some versions of safetensors write for the owner only
 
 
-def misfits(found: Mapping[str, Stored], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Why stored tensors are not the wanted ones, a few words each; none if they are."""
+def misfits(found: Mapping[str, Stored], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Why stored tensors cannot stand for the wanted ones, a few words each; none if they can."""
     wrong = [f"missing {key}" for key in wanted if key not in found]
     wrong += [f"unexpected {key}" for key in found if key not in wanted]
-    for key in wanted:
-        if key not in found:
-            continue
-        if found[key].shape != wanted[key]:
-            wrong.append(f"{key} is {found[key].shape}, not {wanted[key]}")
-        if found[key].dtype not in ITEM_BYTES:
-            wrong.append(f"{key} is of type {found[key].dtype}, not a floating-point number")
+    for key in (key for key in wanted if key in found):
+        stored, shape = found[key], tuple(wanted[key].shape)
+        if stored.shape != shape:
+            wrong.append(f"{key} is {stored.shape}, not {shape}")
+        if wanted[key].is_floating_point() and stored.dtype not in FLOATS:
+            wrong.append(f"{key} is of type {stored.dtype}, not a floating-point number")
     return wrong
 
 

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from fo1.cli.inputs import check_words, expand, read_boxes
-from fo1.cli.options import DEFAULT_MODEL, Boxes, Device, Dtype, Images, Json, Model, Settings, Threads
+from fo1.cli.options import (
+    DEFAULT_MODEL,
+    Boxes,
+    Device,
+    Dtype,
+    Images,
+    Json,
+    Model,
+    Settings,
+    Threads,
+    TopK,
+)
 from fo1.cli.telling import tell
 from fo1.errors import PromptError
 
@@ -19,6 +30,7 @@ def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.", show_default=False)],
     json: Json = None,
     boxes: Boxes = None,
+    top_k: TopK = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,
@@ -26,7 +38,8 @@ def ask(
 ) -> None:
     """Ask a question in your own words.
 
-    <region3> in it means region 3, as fo1 detect shows it.
+    <region3> in it means region 3, as fo1 detect shows it. Of more regions than the model can read at once
+    it sees those that the question names, then the best.
 
     \b
     Example:
@@ -37,4 +50,5 @@ def ask(
     if not question.strip():
         raise PromptError("the question is empty")
     given = None if boxes is None else read_boxes(boxes, found)
-    tell(found, lambda scene: scene.ask(question), Settings(model, device, dtype, threads), json, given)
+    chosen = Settings(model, device, dtype, threads)
+    tell(found, lambda scene: scene.ask(question), chosen, json, given, top_k)

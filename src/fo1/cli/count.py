@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    TopK,
 )
 
 EXAMPLE = 'fo1 count fruit.jpg "orange"'
@@ -34,6 +35,7 @@ def count(
     json: Json = None,
     form: Form = Format.table,
     boxes: Boxes = None,
+    top_k: TopK = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -57,5 +59,6 @@ def count(
         Settings(model, device, dtype, threads),
         Outputs(save, json, form),
         boxes,
+        top_k,
         counted=True,
     )

@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    TopK,
 )
 
 EXAMPLE = 'fo1 detect fruit.jpg "orange, apple"'
@@ -39,6 +40,7 @@ def detect(
     json: Json = None,
     form: Form = Format.table,
     boxes: Boxes = None,
+    top_k: TopK = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -67,4 +69,5 @@ def detect(
         Settings(model, device, dtype, threads),
         Outputs(save, json, form),
         boxes,
+        top_k,
     )

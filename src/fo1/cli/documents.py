@@ -13,7 +13,7 @@ from fo1.cli.options import Format
 from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
-    from fo1.pipeline import Findings
+    from fo1.findings import Findings
 
 ONE_IMAGE = (Format.yolo, Format.labelme)
 

@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    TopK,
 )
 
 EXAMPLE = 'fo1 find table.jpg "the left cup"'
@@ -39,6 +40,7 @@ def find(
     json: Json = None,
     form: Form = Format.table,
     boxes: Boxes = None,
+    top_k: TopK = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -62,4 +64,5 @@ def find(
         Settings(model, device, dtype, threads),
         Outputs(save, json, form),
         boxes,
+        top_k,
     )

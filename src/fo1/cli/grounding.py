@@ -17,7 +17,8 @@ from fo1.cli.options import Format, Settings
 from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
-    from fo1.pipeline import Findings, Scene
+    from fo1.findings import Findings
+    from fo1.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def ground(
     settings: Settings,
     outputs: Outputs,
     boxes: str | None = None,
+    top_k: int | None = None,
     counted: bool = False,
 ) -> None:
     """Asks each image and hands out the findings.
@@ -60,7 +62,7 @@ def ground(
         printer.add(Result(found, record), f"{len(found)} {labels[0]}" if counted else None)
         pictures.save(look.source, look.image, found)
 
-    failed = each_image(images, settings, use, given)
+    failed = each_image(images, settings, use, given, top_k)
     printer.end()
     if failed:
         raise typer.Exit(FAILED)

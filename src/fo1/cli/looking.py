@@ -14,7 +14,8 @@ from fo1.errors import ImageError, RegionError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from fo1.pipeline import FO1, Scene
+    from fo1.pipeline import FO1
+    from fo1.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def each_image(
     settings: Settings,
     use: Callable[[Look], None],
     boxes: Sequence[Sequence[float]] | None = None,
+    top_k: int | None = None,
 ) -> int:
     """Calls `use` for each image and returns how many failed; each failure is reported in one line.
 
@@ -66,7 +68,7 @@ def each_image(
                 started = time.perf_counter()
                 model = common.load_model(settings)
                 before["load"] = time.perf_counter() - started
-            use(Look(source, image, model.look(image, boxes), model.name, before))
+            use(Look(source, image, model.look(image, boxes, top_k), model.name, before))
         except (ImageError, RegionError) as error:
             message = str(error)
             named = len(sources) == 1 or source in message

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from fo1.cli.ask import ask
 from fo1.cli.common import FAILED, INTERRUPTED, report
+from fo1.cli.convert import convert
 from fo1.cli.count import count
 from fo1.cli.describe import describe
 from fo1.cli.detect import detect
@@ -95,6 +96,6 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, ask, models, trace):
+for command in (detect, find, count, describe, ask, models, trace, convert):
     app.command()(command)
 app.command("fetch-base")(fetch_base)

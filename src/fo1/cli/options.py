@@ -46,6 +46,16 @@ Boxes = Annotated[
         show_default=False,
     ),
 ]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        min=1,
+        metavar="N",
+        help="Keep only the N best regions, or the first N of --boxes; regions are numbered after that.",
+        show_default=False,
+    ),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Least score to report; by default the model's own.", show_default=False),

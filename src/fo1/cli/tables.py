@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from fo1.pipeline import Findings
+    from fo1.findings import Findings
 
 NUMBERS = ("score", "x1", "y1", "x2", "y2", "region")
 

@@ -13,7 +13,7 @@ from fo1.cli.looking import Look, each_image
 from fo1.cli.options import Settings
 
 if TYPE_CHECKING:
-    from fo1.pipeline import Scene
+    from fo1.scene import Scene
 
 
 def tell(
@@ -22,6 +22,7 @@ def tell(
     settings: Settings,
     json: str | None = None,
     boxes: Sequence[Sequence[float]] | None = None,
+    top_k: int | None = None,
 ) -> None:
     """Prints a text for each image, after its name if there are several; exits with 2 if an image failed."""
     sink = JsonFile(json)
@@ -32,5 +33,5 @@ def tell(
         if not sink.is_stdout:
             typer.echo(text if len(images) == 1 else f"{look.source}: {text}")
 
-    if each_image(images, settings, use, boxes):
+    if each_image(images, settings, use, boxes, top_k):
         raise typer.Exit(FAILED)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fo1.cli.common import load_model
+from fo1.cli import common
 from fo1.cli.inputs import read_boxes
 from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Model, Settings, Threads
+from fo1.errors import Fo1Error
 
 
 def trace(
@@ -34,17 +36,20 @@ def trace(
       fo1 trace --image fruit.jpg --boxes boxes.json --text "Please detect orange in this image." \\
         --max-new-tokens 8 --dtype float32 --out trace.safetensors
     """
-    from safetensors.torch import save_file
+    from safetensors import SafetensorError
 
-    from fo1.errors import Fo1Error
+    from fo1.checkpoints.shards import write_file
     from fo1.trace import trace as run
 
     given = read_boxes(boxes, [image])
-    loaded = load_model(Settings(model, device, dtype, threads))
+    target = Path(out)
+    if target.is_dir() or not target.parent.is_dir():
+        raise Fo1Error(f"--out {out} cannot be written: it is a folder, or its folder does not exist")
+    loaded = common.load_model(Settings(model, device, dtype, threads))
     tensors = run(loaded.model, image, given, text, max_new_tokens)
     try:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, out)
-    except OSError as error:
-        raise Fo1Error(f"{out} cannot be written: {error}") from error
+        write_file(target, tensors)
+    except (OSError, SafetensorError) as error:
+        raise Fo1Error(f"--out {out} cannot be written: {error}") from error
     for name, value in tensors.items():
         typer.echo(f"{name:18} {str(value.dtype).removeprefix('torch.'):8} {tuple(value.shape)}")

@@ -18,22 +18,38 @@ from transformers.models.florence2.modeling_florence2 import Florence2VisionBack
 from fo1.encoders.feature_maps import FeatureMaps, Frame
 from fo1.encoders.pixels import IMAGENET, Aspect, Sizing
 from fo1.encoders.pointwise import as_convolutions
+from fo1.errors import CheckpointError
+
+STAGES = 4
 
 
 @dataclass(frozen=True)
 class DaViTConfig:
     """Sizes of one DaViT, a number per stage.
 
-    dims: channels, multiples of `heads` and `groups`. depths: blocks, each one spatial and one channel block.
-    heads: of the attention within windows. groups: of the attention between channels.
+    dims: channels. depths: blocks, each one spatial and one channel block.
+    heads: of the attention within windows; by default one per 32 channels.
+    groups: of the attention between channels; by default as many as heads.
     window: side of a window, in cells.
+    Raises `CheckpointError` for sizes that make no network.
     """
 
-    dims: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int] = (1, 1, 9, 1)
-    heads: tuple[int, int, int, int] = (4, 8, 16, 32)
-    groups: tuple[int, int, int, int] = (4, 8, 16, 32)
+    dims: tuple[int, ...]
+    depths: tuple[int, ...] = (1, 1, 9, 1)
+    heads: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
     window: int = 12
+
+    def __post_init__(self) -> None:
+        heads = self.heads or tuple(dim // 32 for dim in self.dims)
+        object.__setattr__(self, "heads", heads)
+        object.__setattr__(self, "groups", self.groups or heads)
+        stages = (self.dims, self.depths, self.heads, self.groups)
+        if any(len(sizes) != STAGES or min(sizes) < 1 for sizes in stages) or self.window < 1:
+            raise CheckpointError(f"a DaViT has {STAGES} stages of positive sizes, not those of {self}")
+        for count in (self.heads, self.groups):
+            if any(dim % n for dim, n in zip(self.dims, count, strict=True)):
+                raise CheckpointError(f"channels {self.dims} cannot be divided among {count} heads or groups")
 
     def backbone(self) -> Florence2VisionConfig:
         """The same in transformers' words."""
@@ -48,9 +64,8 @@ class DaViTConfig:
 
 
 BASE = DaViTConfig((128, 256, 512, 1024))
-LARGE = DaViTConfig((256, 512, 1024, 2048), heads=(8, 16, 32, 64), groups=(8, 16, 32, 64))
-SIZES = {"base": BASE, "large": LARGE}
-"""The sizes of Florence-2: 90 and 361 million parameters."""
+LARGE = DaViTConfig((256, 512, 1024, 2048))
+"""The sizes of Florence-2, of 90 and 361 million parameters."""
 
 
 class DaViT(nn.Module):

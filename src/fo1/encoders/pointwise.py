@@ -16,11 +16,11 @@ class PointwiseLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         onednn = x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-        if x.dtype != torch.float32 or not onednn or x.ndim != 3:
+        if not onednn or x.dtype != torch.float32 or x.ndim != 3 or not x.numel():
             return super().forward(x)
         as_map = x[None].permute(0, 3, 1, 2)  # (1, C, B, N), channels last
         y = F.conv2d(as_map, self.weight[:, :, None, None], self.bias)
-        return y.permute(0, 2, 3, 1)[0]
+        return y.permute(0, 2, 3, 1)[0].contiguous()
 
 
 def as_convolutions(module: nn.Module) -> None:

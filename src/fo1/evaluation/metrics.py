@@ -40,8 +40,9 @@ def ranking(positive: Sequence[float], negative: Sequence[float]) -> float:
 
 @dataclass
 class Tally:
-    """What a run over a set adds up to."""
+    """What a run over a set adds up to. failed: cases that could not be asked; no other number has them."""
 
+    failed: int = 0
     hits: int = 0
     predicted: int = 0
     true: int = 0
@@ -51,6 +52,7 @@ class Tally:
     counted_near: int = 0
     counts: int = 0
     named: int = 0
+    described: int = 0
     namings: int = 0
     positive: list[float] = field(default_factory=list)
     negative: list[float] = field(default_factory=list)
@@ -87,9 +89,11 @@ class Tally:
             "count exact": share(self.counted, self.counts),
             "count within one": share(self.counted_near, self.counts),
             "naming": share(self.named, self.namings),
+            "describing": share(self.described, self.namings),
             "AUC": ranking(self.positive, self.negative),
             "objects": self.true,
             "absent labels": self.absent,
+            "failed": self.failed,
         }
 
 

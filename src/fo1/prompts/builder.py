@@ -50,6 +50,7 @@ class PromptBuilder:
         self, tokenizer: PreTrainedTokenizerBase, vocabulary: RegionVocabulary, chat: ChatFormat
     ) -> None:
         self.tokenizer, self.vocabulary, self.chat = tokenizer, vocabulary, chat
+        self._inside_added = _inside(tokenizer)
 
     @property
     def stop_id(self) -> int:
@@ -92,7 +93,10 @@ class PromptBuilder:
             raise PromptError(
                 f"{text[:50]!r} holds half a character (a lone surrogate); type it again"
             ) from error
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        ids: list[int] = []
+        for piece in self._inside_added.split(text):
+            ids += self.tokenizer(piece, add_special_tokens=False, split_special_tokens=True).input_ids
+        return ids
 
     def phrase(self, text: str) -> list[int]:
         """Ids of a phrase alone, as words inside a sentence; never empty, never a special token."""
@@ -158,3 +162,13 @@ class PromptBuilder:
         tags = self.vocabulary.tags
         spaced = " " + label if self.chat.label_space else label
         return [tags[GROUND], *self.user_text(spaced, regions), tags[GROUND_END], tags[OBJECTS]]
+
+
+def _inside(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """Matches after the `<` of added tokens that the tokenizer itself would not split, being marked as words.
+
+    Tokenizers differ in what they mark so: tool calls, thoughts, in converted checkpoints even regions.
+    """
+    added = (token for token in tokenizer.added_tokens_decoder.values() if not token.special)
+    marks = [token.content[1:] for token in added if token.content[:1] == "<" and token.content[-1:] == ">"]
+    return re.compile(f"(?<=<)(?={'|'.join(map(re.escape, marks))})" if marks else "(?!)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fo1.prompts.vocabulary import REGION_NAME, region_name
@@ -43,43 +43,41 @@ def named_regions(text: str) -> list[int]:
     return [int(number) for number in REGION_NAME.findall(text)]
 
 
-def renumbered(text: str, numbers: Mapping[int, int]) -> str:
-    """The text with every `<regionN>` in `numbers` replaced by what it says; others stay."""
+def renumbered(text: str, number: Callable[[int], int]) -> str:
+    """The text with every `<regionN>` as `<region{number(N)}>`."""
+    return REGION_NAME.sub(lambda match: region_name(number(int(match.group(1)))), text)
 
-    def other(match: re.Match[str]) -> str:
-        index = int(match.group(1))
-        return region_name(numbers[index]) if index in numbers else match.group(0)
 
-    return REGION_NAME.sub(other, text)
+def mentions(text: str) -> list[tuple[str, list[int]]]:
+    """The phrases of an answer, each with the region numbers that follow it, as often as they are named.
+
+    White space between tags, unterminated tags, `None` and regions outside any tag are all accepted; nothing
+    raises. A region outside `<objects>` belongs to the last phrase, or to an empty one.
+    """
+    phrases: list[tuple[str, list[int]]] = []
+    for match in _TAG.finditer(text):
+        closing, tag, number = match.groups()
+        if tag == "ground" and not closing:
+            phrases.append((_until_tag(text, match.end()), []))
+        elif number is not None:
+            if not phrases:
+                phrases.append(("", []))
+            phrases[-1][1].append(int(number))
+    return phrases
 
 
 def parse_answer(text: str, region_count: int) -> Answer:
-    """Reads `<ground>label</ground><objects><region3>…</objects>`, however untidy.
+    """Reads `<ground>label</ground><objects><region3>…</objects>`, however untidy (see `mentions`).
 
-    White space between tags, unterminated tags, `None`, regions outside any tag, repeats and unknown regions
-    are all accepted; nothing raises. A region outside `<objects>` belongs to the last phrase, or to an empty
-    one.
+    Regions are kept in the order named, each once for a phrase; unknown ones are set apart.
     """
-    phrases: list[tuple[str, list[int]]] = []
-    unknown: dict[int, None] = {}
-    for match in _TAG.finditer(text):
-        closing, tag, number = match.groups()
-        if tag == "ground":
-            if not closing:
-                phrases.append((_until_tag(text, match.end()), []))
-            continue
-        if number is None:
-            continue
-        index = int(number)
-        if index >= region_count:
-            unknown[index] = None
-            continue
-        if not phrases:
-            phrases.append(("", []))
-        if index not in phrases[-1][1]:
-            phrases[-1][1].append(index)
-    groundings = tuple(Grounding(phrase, tuple(regions)) for phrase, regions in phrases)
-    return Answer(text, groundings, tuple(unknown))
+    groundings, unknown = [], []
+    for phrase, numbers in mentions(text):
+        known = tuple(dict.fromkeys(number for number in numbers if number < region_count))
+        unknown += [number for number in numbers if number >= region_count]
+        if phrase or known:
+            groundings.append(Grounding(phrase, known))
+    return Answer(text, tuple(groundings), tuple(dict.fromkeys(unknown)))
 
 
 def _until_tag(text: str, start: int) -> str:

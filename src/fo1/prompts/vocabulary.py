@@ -30,7 +30,7 @@ class RegionVocabulary:
     """Ids of the added tokens.
 
     first_region: id of `<region0>`; `<regionN>` is `first_region + N`, for N below `capacity`.
-    tags: ids of `<ground>` … `</think>` by text.
+    tags: ids of `<ground>` … `</think>` by text; one below `first_own` is the base's own word.
     image_slot, region_slot: placeholder ids whose embeddings the splice replaces; they are never predicted.
         No image slot: the base has eyes and placeholders of its own.
     size: number of ids the model may predict: the base's own and the added ones.
@@ -47,15 +47,29 @@ class RegionVocabulary:
     first_own: int | None = None
 
     @classmethod
-    def extend(cls, tokenizer: PreTrainedTokenizerBase, capacity: int) -> RegionVocabulary:
-        """Adds the tokens to a tokenizer that lacks them, as consecutive new ids; slots come last."""
-        words = [region_name(i) for i in range(capacity)] + list(TAGS) + [IMAGE_SLOT, REGION_SLOT]
+    def extend(
+        cls, tokenizer: PreTrainedTokenizerBase, capacity: int, image_slot: bool = True
+    ) -> RegionVocabulary:
+        """Adds the tokens to a tokenizer that lacks them: regions in one run of new ids, slots last.
+
+        A tag that the tokenizer has already (`<think>` in some) keeps its id, and with it the base's row.
+        image_slot: the base needs one, having no eyes.
+        Raises `PromptError` if the tokenizer has some of the regions or a slot already.
+        """
+        names = [region_name(i) for i in range(capacity)]
+        slots = [IMAGE_SLOT, REGION_SLOT] if image_slot else [REGION_SLOT]
+        words = [*names, *TAGS, *slots]
         tokenizer.add_tokens(words, special_tokens=True)
-        ids = cast(list[int], tokenizer.convert_tokens_to_ids(words))
-        first = ids[0]
-        if ids != list(range(first, first + len(words))):
-            raise ValueError("the tokenizer already has some of the region tokens, but not in one run")
-        return cls(first, capacity, dict(zip(TAGS, ids[capacity:], strict=False)), ids[-2], ids[-1], ids[-2])
+        found = cast(list[int], tokenizer.convert_tokens_to_ids(words))
+        ids = dict(zip(words, found, strict=True))
+        first = ids[names[0]]
+        size = max(first + capacity, *(ids[tag] + 1 for tag in TAGS))
+        if found[:capacity] != list(range(first, first + capacity)):
+            raise PromptError("the tokenizer already has some of the region tokens, but not in one run")
+        if found[-len(slots) :] != list(range(size, size + len(slots))):
+            raise PromptError(f"the tokenizer has {' or '.join(slots)} already; it must be free for a slot")
+        tags = {tag: ids[tag] for tag in TAGS}
+        return cls(first, capacity, tags, ids.get(IMAGE_SLOT), ids[REGION_SLOT], size)
 
     @classmethod
     def within(cls, tokenizer: PreTrainedTokenizerBase, capacity: int, rows: int) -> RegionVocabulary:

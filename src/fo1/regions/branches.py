@@ -58,7 +58,8 @@ class PyramidBranch(Branch):
 
     def forward(self, features: FeatureMaps, boxes: Tensor) -> Tensor:
         stride = features.strides[-1]
-        levels = self.pyramid(features.maps[-1])
+        # The pyramid may be trained in float32 below a tower in half precision.
+        levels = self.pyramid.each(features.maps[-1].to(next(self.pyramid.parameters()).dtype))
         pooled = [
             pool_boxes(level, boxes, stride * scale, self.bins)
             for level, scale in zip(levels, SimpleFP.strides, strict=True)

@@ -86,7 +86,8 @@ class FusionConfig:
 class HybridRegionEncoder(nn.Module):
     """Pools both encoders' maps over each box, fuses, adds where it is, and connects to the language model.
 
-    primary, auxiliary: the branches; no auxiliary one with `fusion="primary"`. connector: its input width must be `connector_width(...)`.
+    primary, auxiliary: the branches; no auxiliary one with `fusion="primary"`. connector: its input
+    width must be `connector_width(...)`.
     namers: what the encoders call a region; with them comes `evidence`.
     """
 

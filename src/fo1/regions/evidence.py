@@ -44,7 +44,7 @@ class NameEvidence(nn.Module):
         self.register_buffer("alias_of", alias_of, persistent=False)
         self.gain = nn.Parameter(torch.ones(len(self.sizes)))
         self.support_gain = nn.Parameter(torch.full((len(self.sizes),), 4.0))
-        self.objectness = nn.Parameter(torch.tensor(0.5))
+        self.objectness = nn.Parameter(torch.tensor(1.0))
 
     def affinity(self, phrases: Tensor) -> Tensor:
         """How much each class is what a phrase says, (L, sum K_c) in 0 … 1; 1 for its name or everyday words.
@@ -62,9 +62,13 @@ class NameEvidence(nn.Module):
 
         Also, whatever the phrase, how sure the detector is that a region is a thing at all.
         """
+        return self.support_of(self.affinity(phrases), probabilities)
+
+    def support_of(self, affinity: Tensor, probabilities: Tensor) -> Tensor:
+        """As `support`, for phrases whose affinity (L, sum K_c) is known."""
         weighted = self._weighted(probabilities, self.support_gain)
         thing = probabilities[:, : self.sizes[0]].float().amax(dim=1).clamp(min=0.02).log()
-        return self.affinity(phrases) @ weighted.T + self.objectness * thing
+        return affinity @ weighted.T + self.objectness * thing
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """probabilities: (N, sum K_c), classifier after classifier. Returns (N, D) float32."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,5 +64,10 @@ class SimpleFP(nn.Module):
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, ...]:
         """(C, H, W) → four maps: (out, 4H, 4W), (out, 2H, 2W), (out, H, W), (out, H // 2, W // 2)."""
+        return tuple(self.each(feature_map))
+
+    def each(self, feature_map: Tensor) -> Iterator[Tensor]:
+        """The same maps one by one, for who can let go of a level before the next is made."""
         batch = feature_map[None]
-        return tuple(level(batch)[0] for level in self.levels)
+        for level in self.levels:
+            yield level(batch)[0]

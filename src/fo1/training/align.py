@@ -51,8 +51,10 @@ def align(
 ) -> None:
     """Runs the stage: each step, `stage.batch` scenes against all names and their wider words."""
     wider = (word for name in questions.names for word in questions.thesaurus.wider(name))
-    table = LabelTable(sorted({*questions.names, *wider}), questions.thesaurus)
+    rivals = () if model.lexicon is None else model.lexicon.names
+    table = LabelTable(sorted({*questions.names, *wider, *rivals}), questions.thesaurus)
     phrases = model.phrase_embeddings(table.labels)
+    known = [] if model.lexicon is None else table.numbers(model.lexicon.names)
     optimizer = torch.optim.AdamW(parameter_groups(model, stage), weight_decay=stage.weight_decay)
     model.encoder.train()
     recent: list[tuple[float, float]] = []
@@ -60,13 +62,16 @@ def align(
     for step in range(stage.steps):
         chosen = [questions.subset(records[i], rng) for i in rng.integers(len(records), size=stage.batch)]
         features = RegionFeatures.stack([record.features for record in chosen]).float()
-        logits = model.region_logits(None, model.encoder.embed(features), features.evidence, phrases)
+        logits = model.own_logits(None, model.encoder.embed(features), features.evidence, phrases)
+        taken = torch.zeros_like(logits)
+        if model.lexicon is not None:
+            taken = model.lexicon.penalty(logits, logits[known], phrases)
         matching, naming = [], []
-        per_scene = logits.split([record.count + 1 for record in chosen], dim=1)
-        for record, scene in zip(chosen, per_scene, strict=True):
-            truth = table.truth(record)
-            matching.append(matching_loss(scene[:, :-1], truth))
-            naming.append(naming_loss(scene[:, :-1], truth))
+        columns = np.cumsum([0, *(record.count + 1 for record in chosen)])
+        for record, first, after in zip(chosen, columns, columns[1:], strict=False):
+            truth, scene = table.truth(record), logits[:, first : after - 1]
+            matching.append(matching_loss(scene - taken[:, first : after - 1], truth))
+            naming.append(naming_loss(scene, truth))
         losses = torch.stack(matching).mean(), torch.stack(naming).mean()
         sum(losses).backward()  # type: ignore[union-attr]
         for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""`LabelTable`: every name training knows, and for a scene which of them are right, wrong, or better not asked."""
+"""`LabelTable`: every name training knows; what is right for a scene, wrong, or better not asked."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ class LabelTable:
         self._number = {label: i for i, label in enumerate(self.labels)}
         self._fits: dict[str, Tensor] = {}
         self._near: dict[str, Tensor] = {}
+
+    def numbers(self, labels: Sequence[str]) -> list[int]:
+        """The labels' places in the table. Raises `KeyError` for one that is not in it."""
+        return [self._number[label] for label in labels]
 
     def fits(self, name: str) -> Tensor:
         """(V,) bool: may a thing of this name be called by the label?"""

@@ -28,8 +28,8 @@ class RegionPointer(nn.Module):
         self.query = nn.Linear(width, rank)
         self.phrase = nn.Linear(width, rank)
         self.key = nn.Linear(width, rank)
-        self.gain = nn.Parameter(torch.tensor(8.0))
-        self.bias = nn.Parameter(torch.tensor(-4.0))
+        self.gain = nn.Parameter(torch.tensor(14.0))
+        self.bias = nn.Parameter(torch.tensor(-7.0))
 
     @torch.no_grad()
     def start(self, centre: Tensor) -> None:

@@ -78,9 +78,16 @@ class RegionSplice(nn.Module):
         if self._bound is None or not len(self.output_rows):
             return None
         (hidden,) = args
+        lowest = torch.finfo(logits.dtype).min
         added = (hidden @ self.output_rows.to(hidden.dtype).T).to(logits.dtype)
         if self.pointer is not None:
-            added[..., : self.vocabulary.capacity] = self.region_logits(hidden, self._bound).to(logits.dtype)
+            pointed = self.region_logits(hidden, self._bound).to(logits.dtype)
+            added = torch.cat([pointed, added[..., self.vocabulary.capacity :]], dim=-1)
+        # Who has no regions says what the base says: added words are out of the question.
+        alone = [len(regions) == 0 for regions in _repeat(self._bound.regions, len(hidden))]
+        if any(alone):
+            rows = torch.tensor(alone, device=added.device)
+            added = added.masked_fill(rows[:, None, None], lowest)
         return torch.cat([logits[..., : self.first_own], added], dim=-1)
 
     def region_logits(self, hidden: Tensor, bound: Bound) -> Tensor:

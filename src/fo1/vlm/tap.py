@@ -1,4 +1,4 @@
-"""`tapped`: what some modules give out, while a model's own code runs."""
+"""`tapped`, `heard`: what modules give out and take in, while a model's own code runs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ def tapped(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def heard(module: nn.Module) -> Iterator[list[Tensor]]:
+    """Yields a list that receives the module's first input, each time it runs within this context."""
+    inputs: list[Tensor] = []
+
+    def keep(_: nn.Module, args: tuple[Any, ...]) -> None:
+        inputs.append(args[0])
+
+    handle = module.register_forward_pre_hook(keep)
+    try:
+        yield inputs
+    finally:
+        handle.remove()
 
 
 def spread(depth: int, count: int = 4) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -15,7 +16,7 @@ from fo1.checkpoints.attached_config import (
     RegionsConfig,
     VocabularyConfig,
 )
-from fo1.checkpoints.compose import compose
+from fo1.checkpoints.compose import GIVEN, compose
 from fo1.loading import settings_of
 from fo1.model import RegionModel
 from fo1.pipeline import FO1
@@ -24,6 +25,8 @@ from fo1.regions.encoder import FusionConfig
 from fo1.vlm.known import family_for
 
 NO_AUXILIARY = AuxiliaryConfig("none")
+MEASURED = 4096
+"""Of how many of the base's words, at least, the size is taken."""
 
 
 def attach(
@@ -35,6 +38,7 @@ def attach(
     vocabulary: Literal["static", "dynamic"] = "static",
     capacity: int = 100,
     proposer: Proposer | None = None,
+    chat: Mapping[str, Any] | None = None,
     name: str = "attached",
 ) -> FO1:
     """Attaches region tokens to a loaded image-text model. Nothing of the base is changed, class or weight.
@@ -46,6 +50,9 @@ def attach(
     vocabulary: "static" region names have rows to be trained, as released; with "dynamic" ones a name means
         its region, read or written, and every region gets a score.
     capacity: regions one prompt can hold.
+    proposer: finds the boxes; None for a model that is always given them.
+    chat: fields of `ChatFormat` in which the base's turns differ from its family's.
+    The base stays in the mode in which it is given, training or eval; the new parts are frozen, in eval mode.
     The new parts are untrained: the model must be trained before its answers mean anything.
     Raises `RegistryError` for a family that is not known (docs/families.md), `CheckpointError` for parts that
     do not fit together.
@@ -54,32 +61,42 @@ def attach(
     second = make_auxiliary(auxiliary) if isinstance(auxiliary, AuxiliaryConfig) else auxiliary
     if regions is None:
         regions = RegionsConfig(FusionConfig("primary" if second is None else "concat"))
-    described = auxiliary if isinstance(auxiliary, AuxiliaryConfig) else AuxiliaryConfig("given")
+    described = auxiliary if isinstance(auxiliary, AuxiliaryConfig) else GIVEN
     config = AttachedConfig(
         name=name,
         family=base.config.model_type,
         auxiliary=NO_AUXILIARY if second is None else described,
         regions=regions,
         vocabulary=VocabularyConfig(vocabulary, capacity),
+        chat=dict(chat or {}),
     )
     config.check()
     table = base.get_input_embeddings().get_parameter("weight")
     channels: tuple[int, ...] = () if second is None else second.channels  # type: ignore[assignment]
     encoder = make_encoder(regions, family.channels, channels, table.shape[1])
     pair = Processor(processor.tokenizer, processor.image_processor)
-    parts = Parts(config, base, pair, family, second, encoder.to(base.device), {})
-    model = compose(parts, proposer)
+    parts = Parts(config, base, pair, family, second, encoder, {})
+    model = compose(parts, proposer, fresh=True)
+    for part in model.children():
+        if part is not base:
+            part.to(base.device)
     _start(model)
     return FO1(model, settings_of(config), parts)
 
 
+@torch.no_grad()
 def _start(model: RegionModel) -> None:
-    """Rows of the added tokens begin as the mean of the base's, plus noise, so that no two coincide."""
-    splice = model.splice
-    table = model.base.get_input_embeddings().get_parameter("weight").detach().float()
-    head = model.base.get_output_embeddings().get_parameter("weight").detach().float()
-    with torch.no_grad():
-        for rows, like in ((splice.input_rows, table), (splice.output_rows, head)):
-            rows.copy_(like.mean(dim=0) + like.std(dim=0) * torch.randn_like(rows) * 0.1)
-        if splice.pointer is not None:
-            splice.pointer.start(table.mean(dim=0))
+    """Rows of the added tokens begin as random words of the base would; the pointer, as similarity of words.
+
+    To be read, a row is as large as what the embedding gives out, which in some bases is not what its table
+    holds. To be written, rows begin near the mean of the base's, so that no added token is likely at first.
+    """
+    splice, embedding = model.splice, model.base.get_input_embeddings()
+    known = splice.first_own
+    some = torch.arange(0, known, max(known // MEASURED, 1), device=model.device)
+    read = embedding(some[None])[0].float()
+    written = model.base.get_output_embeddings().get_parameter("weight")[some].float()
+    for rows, like, spread in ((splice.input_rows, read, 1.0), (splice.output_rows, written, 0.1)):
+        rows.copy_(like.mean(dim=0) + spread * like.std(dim=0) * torch.randn_like(rows))
+    if splice.pointer is not None:
+        splice.pointer.start(embedding.get_parameter("weight")[some].float().mean(dim=0))

@@ -1,0 +1,224 @@
+"""`Scene`: one image, and the verbs that ask about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fo1.boxes import clip, suppress
+from fo1.decoding import generate_text
+from fo1.errors import PromptError, RegionError
+from fo1.findings import Findings, written
+from fo1.model import Encoded, RegionModel
+from fo1.prompts.parsing import Answer, Grounding, named_regions
+from fo1.prompts.tasks import TASKS, clean_labels
+from fo1.prompts.vocabulary import region_name
+from fo1.scoring import named_scores, region_scores
+from fo1.types import Regions
+from fo1.views import View
+
+# Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
+DUPLICATE_IOU = 0.5
+DUPLICATE_COVER = 0.6
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the verbs want to know of a model.
+
+    threshold: score from which a region is reported. temperature: divides the logits of regions.
+    """
+
+    name: str
+    threshold: float = 0.0
+    temperature: float = 1.0
+
+
+class Scene:
+    """One image, encoded once; every verb asks about it. Boxes are pixels of the original image, xyxy.
+
+    Several threads may ask scenes of one model; they take turns.
+    seconds: how long each stage took so far.
+    """
+
+    def __init__(
+        self, model: RegionModel, settings: Settings, encoded: Encoded, seconds: dict[str, float]
+    ) -> None:
+        self.model, self.settings, self.encoded = model, settings, encoded
+        self.seconds = seconds
+
+    @property
+    def regions(self) -> Regions:
+        """What can be pointed at; region N is what the model calls `<regionN>`."""
+        return self.encoded.regions
+
+    def detect(self, labels: str | Sequence[str], threshold: float | None = None) -> Findings:
+        """All things of each label ("orange, apple" or a list), best first within a label.
+
+        With more regions than the model has names for, it is asked about them in groups.
+        threshold: score from which a region is reported; None is the model's own.
+        Raises `PromptError` if there is no label to ask for.
+        """
+        return self._ground("detect", clean_labels(labels), threshold)
+
+    def find(self, phrase: str, threshold: float | None = None) -> Findings:
+        """The one thing a phrase describes ("the left cup"), or nothing."""
+        labels = clean_labels([phrase])
+        return self._ground("detect", labels, threshold, limit=1)
+
+    def count(self, label: str, threshold: float | None = None) -> int:
+        """How many there are: as many as the model would point at."""
+        return len(self.locate(label, threshold))
+
+    def locate(self, label: str, threshold: float | None = None) -> Findings:
+        """What `count` counts."""
+        return self._ground("count", clean_labels([label]), threshold)
+
+    def describe(self, region: int | None = None) -> str:
+        """A few words for one region, or for the whole image.
+
+        Raises `RegionError` for a region that is not there.
+        """
+        if region is None:
+            return self.ask("What is in this image?")
+        self._check(region)
+        return self.ask(TASKS["describe"].fill(region_name(region)))
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The names the model knows well, if it has such a list."""
+        return () if self.model.lexicon is None else self.model.lexicon.names
+
+    def names(
+        self, region: int, among: str | Sequence[str] | None = None, count: int = 5
+    ) -> list[tuple[str, float]]:
+        """What a region may be called, best first, each with its chance among all that were considered.
+
+        among: names to choose from; by default those the model knows well. No text is generated: the pointer
+        compares the region with all names at once.
+        Raises `RegionError` for a region that is not there, and `PromptError` if no names can be compared.
+        """
+        self._check(region)
+        model = self.model
+        chosen = list(self.known_names) if among is None else clean_labels(among)
+        if not chosen or model.splice.pointer is None:
+            raise PromptError("this model compares no names; give some with `among`, or use describe")
+        started = time.perf_counter()
+        one = self.encoded.take([region])
+        with torch.inference_mode():
+            phrases = model.phrase_embeddings(chosen)
+            logits = model.own_logits(None, one.embeddings, one.evidence, phrases)[:, 0]
+            chances = (logits / self.settings.temperature).softmax(dim=0).cpu().numpy()
+        self._spent("answer", started)
+        best = np.argsort(-chances, kind="stable")[:count]
+        return [(chosen[i], float(chances[i])) for i in best]
+
+    def ask(
+        self, question: str, max_new_tokens: int = 48, beams: int = 1, repetition_penalty: float = 1.0
+    ) -> str:
+        """A free question; `<regionN>` in it means that region. Raises `PromptError` if it is empty.
+
+        With more regions than the model has names for, it sees those the question names, then the best.
+        beams: answers that are followed at once, to keep the likeliest. repetition_penalty: above 1, makes
+        what the answer has said already less likely.
+        """
+        started = time.perf_counter()
+        (answer,) = answers([self], [question], max_new_tokens, beams, repetition_penalty)
+        self._spent("answer", started)
+        return answer
+
+    def _check(self, region: int) -> None:
+        if not 0 <= region < len(self.regions):
+            raise RegionError(f"there is no region {region}; this scene has {len(self.regions)}")
+
+    def _spent(self, stage: str, started: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def _ground(
+        self, task: str, labels: list[str], threshold: float | None, limit: int | None = None
+    ) -> Findings:
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise PromptError(f"threshold must be between 0 and 1, got {threshold}")
+        started = time.perf_counter()
+        answer, scores = self._scores(task, labels)
+        self._spent("answer", started)
+        least = self.settings.threshold if threshold is None else threshold
+        chosen_by_model = answer is not None and len(self.regions) <= self.model.capacity
+        groups = [self._kept(row, least, merge=not chosen_by_model)[:limit] for row in scores]
+        return self._findings(labels, groups, scores, answer)
+
+    def _scores(self, task: str, labels: list[str]) -> tuple[Answer | None, NDArray[np.float32]]:
+        """What the model writes, if it writes, and the score (L, N) of each label and region."""
+        if not len(self.regions):
+            return None, np.zeros((len(labels), 0), np.float32)
+        with self.model.lock:
+            if self.model.splice.pointer is None:
+                return named_scores(self.model, self.encoded, TASKS[task], labels)
+            rated = region_scores(self.model, self.encoded, TASKS[task], labels, self.settings.temperature)
+            return None, rated.numpy()
+
+    def _kept(self, scores: NDArray[np.float32], threshold: float, merge: bool) -> NDArray[np.int64]:
+        """Regions of one label: sure enough, and, with `merge`, each thing once; best first.
+
+        A model that has seen all regions at once when it wrote its answer has done the merging itself.
+        """
+        sure = np.flatnonzero((scores >= threshold) & (scores > 0))
+        if not merge:
+            return sure[np.argsort(-scores[sure], kind="stable")]
+        return sure[suppress(self.regions.xyxy[sure], scores[sure], DUPLICATE_IOU, DUPLICATE_COVER)]
+
+    def _findings(
+        self,
+        labels: list[str],
+        groups: list[NDArray[np.int64]],
+        scores: NDArray[np.float32],
+        answer: Answer | None,
+    ) -> Findings:
+        index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
+        groundings = tuple(
+            Grounding(label, tuple(sorted(group.tolist())))
+            for label, group in zip(labels, groups, strict=True)
+        )
+        return Findings(
+            clip(self.regions.xyxy[index], self.regions.image_size),
+            np.concatenate(
+                [*(row[g] for row, g in zip(scores, groups, strict=True)), np.zeros(0, np.float32)]
+            ),
+            tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
+            index,
+            self.regions.image_size,
+            absent=tuple(label for label, group in zip(labels, groups, strict=True) if not len(group)),
+            answer=answer or Answer("".join(map(written, groundings)), groundings),
+            confidence=dict(zip(labels, scores, strict=True)),
+        )
+
+
+def answers(
+    scenes: Sequence[Scene],
+    questions: Sequence[str],
+    max_new_tokens: int = 48,
+    beams: int = 1,
+    repetition_penalty: float = 1.0,
+) -> list[str]:
+    """One free question per scene of one model, answered as a batch; see `Scene.ask`."""
+    if len(questions) != len(scenes):
+        raise PromptError(f"{len(questions)} questions for {len(scenes)} images")
+    if not scenes:
+        return []
+    model = scenes[0].model
+    if any(scene.model is not model for scene in scenes):
+        raise PromptError("the scenes are of several models; ask each model about its own")
+    shown = [
+        View.best(scene.regions.scores, model.capacity, named_regions(question))
+        for scene, question in zip(scenes, questions, strict=True)
+    ]
+    asked = [view.inward(question) for view, question in zip(shown, questions, strict=True)]
+    encoded = [view.of(scene.encoded) for view, scene in zip(shown, scenes, strict=True)]
+    with model.lock:
+        said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty)
+    return [view.outward(one.text) for view, one in zip(shown, said, strict=True)]
