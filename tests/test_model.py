@@ -227,3 +227,25 @@ def test_a_static_vocabulary_has_no_region_logits() -> None:
     model, one = region_model(dynamic=False), encoded(4, 0)
     with pytest.raises(ValueError, match="no pointer"):
         model.region_logits(None, one.embeddings, one.evidence, model.phrase_embeddings(["cup"]))
+
+
+def test_a_rival_name_takes_from_the_logits_of_a_region() -> None:
+    names = ["cup", "dog", "tree"]
+    model, plain = region_model(classes=5, names=names), region_model(classes=5)
+    (one,) = model.encode([picture(0)], [None])
+    phrases, hidden = model.phrase_embeddings(["dog", "zebra"]), embeddings(2, 8)
+    unread = model.own_logits(None, one.embeddings, one.evidence, phrases)
+    named = model.name_logits(one.embeddings, one.evidence)
+    torch.testing.assert_close(named[1], unread[0])
+    taken = model.lexicon.penalty(unread, named, phrases)
+    assert (taken > 0).any() and (taken[0][named.argmax(dim=0) == 1] == 0).all()
+    for read in (None, hidden):
+        own = plain.region_logits(read, one.embeddings, one.evidence, phrases)
+        rated = model.region_logits(read, one.embeddings, one.evidence, phrases)
+        torch.testing.assert_close(rated, own - taken)
+
+
+def test_without_a_lexicon_no_names_are_compared(tiny_model: RegionModel) -> None:
+    (one,) = tiny_model.encode([picture(0)], [None])
+    with pytest.raises(ValueError, match="no lexicon"):
+        tiny_model.name_logits(one.embeddings, one.evidence)

@@ -15,7 +15,7 @@ from fo1.messages import Message
 from fo1.model import RegionModel
 from fo1.pipeline import FO1
 from fo1.prompts.parsing import Grounding, parse_answer
-from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene
+from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene, Settings
 from fo1.types import Regions
 from tiny import BOXES, StubProposer, picture, region_model
 
@@ -463,3 +463,38 @@ def test_messages_that_cannot_be_read(tiny_fo1: FO1, small: FO1, scene: Scene) -
         small.chat([Message("user", [scene, "What?"])])
     with pytest.raises(PromptError, match="of several models"):
         small.ask_many([scene, small.look(picture(0))], ["What?", "What?"])
+
+
+# Naming
+
+
+def test_a_region_gets_the_names_of_the_lexicon_best_first() -> None:
+    known = ["cup", "dog", "tree"]
+    scene = FO1(region_model(classes=4, names=known), Settings("tiny")).look(picture(0))
+    assert scene.known_names == tuple(known)
+    named = scene.names(2)
+    assert {name for name, _ in named} == set(known)
+    chances = [chance for _, chance in named]
+    assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1)
+    one = scene.encoded.take([2])
+    logits = scene.model.name_logits(one.embeddings, one.evidence)[:, 0]
+    assert named[0][0] == known[int(logits.argmax())]
+    assert scene.names(2, count=1) == named[:1]
+
+
+def test_a_region_gets_the_best_of_names_that_the_caller_gives(scene: Scene) -> None:
+    assert scene.known_names == ()
+    named = scene.names(0, among="zebra, cup, zebra")
+    assert {name for name, _ in named} == {"zebra", "cup"}
+
+
+def test_names_that_cannot_be_compared(scene: Scene) -> None:
+    with pytest.raises(PromptError, match="compares no names"):
+        scene.names(0)
+    with pytest.raises(PromptError, match="no label given"):
+        scene.names(0, among=" , ")
+    with pytest.raises(RegionError, match="no region 6"):
+        scene.names(6, among="cup")
+    static = FO1(region_model(dynamic=False), Settings("static")).look(picture(0))
+    with pytest.raises(PromptError, match="compares no names"):
+        static.names(0, among="cup")

@@ -20,6 +20,7 @@ from fo1.regions.branches import LevelBranch
 from fo1.regions.connector import Connector
 from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
 from fo1.regions.evidence import NameEvidence
+from fo1.regions.lexicon import Lexicon
 from fo1.regions.namers import Namer
 from fo1.types import Regions
 from fo1.vlm.blind import BlindFamily
@@ -134,11 +135,16 @@ BOXES = [
 
 
 def region_model(
-    dynamic: bool = True, proposer: Proposer | None = None, capacity: int = CAPACITY, classes: int = 0
+    dynamic: bool = True,
+    proposer: Proposer | None = None,
+    capacity: int = CAPACITY,
+    classes: int = 0,
+    names: Sequence[str] = (),
 ) -> RegionModel:
     """Everything random; the pointer's bias is 0, so that scores lie on both sides of ½.
 
     classes: how many names the encoders know, half of them the detector's; with 0 there is no evidence.
+    names: of the lexicon, which needs evidence.
     """
     tokenizer = byte_tokenizer()
     vocabulary = RegionVocabulary.extend(tokenizer, capacity)
@@ -171,6 +177,9 @@ def region_model(
         proposer=StubProposer(BOXES) if proposer is None else proposer,
         primary=primary,
     )
+    if names and encoder.evidence is not None:
+        words = model.phrase_embeddings(names)
+        model.lexicon = Lexicon(names, words, encoder.evidence.affinity(words))
     return model.eval().requires_grad_(False)
 
 

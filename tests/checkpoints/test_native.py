@@ -14,6 +14,7 @@ from fo1.checkpoints.base import base_folder
 from fo1.checkpoints.config import ModelConfig
 from fo1.checkpoints.native import (
     AUXILIARY,
+    LEXICON,
     PLUGIN,
     PRIMARY,
     bundled,
@@ -21,6 +22,7 @@ from fo1.checkpoints.native import (
     load_plugin,
     load_untrained,
     plugin_state,
+    read_lexicon,
     save_plugin,
 )
 from fo1.encoders import names
@@ -219,3 +221,22 @@ def test_copies_are_independent(tmp_path: Path) -> None:
     load_plugin(second, copy)
     first.splice.input_rows.data.zero_()
     assert second.splice.input_rows.abs().sum() > 0
+
+
+def test_the_lexicon_is_read_line_by_line(tmp_path: Path) -> None:
+    assert read_lexicon(tmp_path) == ()
+    (tmp_path / LEXICON).write_text("cup\n\n tea cup \ncup\nä\n", encoding="utf-8")
+    assert read_lexicon(tmp_path) == ("cup", "tea cup", "ä")
+    (tmp_path / LEXICON).write_bytes(b"\xff\xfe")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_lexicon(tmp_path)
+
+
+def test_rivalry_is_stored(tmp_path: Path) -> None:
+    trained, loaded = (region_model(classes=4, names=["cup", "dog"]) for _ in range(2))
+    trained.lexicon.rivalry.data.fill_(0.25)
+    save_plugin(trained, tmp_path)
+    load_plugin(loaded, tmp_path)
+    assert loaded.lexicon.rivalry.item() == 0.25
+    with pytest.raises(CheckpointError, match="unexpected lexicon.rivalry"):
+        load_plugin(region_model(classes=4), tmp_path)

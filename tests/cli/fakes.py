@@ -51,6 +51,12 @@ class FakeScene:
             raise RegionError(f"there is no region {region}")
         return f"region {region} of {self.boxes}"
 
+    def names(self, region: int, among: str | None = None) -> list[tuple[str, float]]:
+        if region > 5:
+            raise RegionError(f"there is no region {region}")
+        first, second = (among or "cow, horse").split(", ")
+        return [(f"{first} {region} of {self.boxes}", 0.75), (second, 0.25)]
+
     def ask(self, question: str) -> str:
         if question == "wait":
             raise KeyboardInterrupt

@@ -16,7 +16,9 @@ from fo1.cli.main import app
 from fo1.cli.options import Settings
 from fo1.errors import CheckpointError
 
-COMMANDS = ("detect", "find", "count", "describe", "ask", "models", "convert", "fetch-base")
+COMMANDS = (
+    *("detect", "find", "count", "describe", "name", "ask", "models", "trace", "convert", "fetch-base"),
+)
 
 
 def test_help_does_not_wait_for_torch() -> None:
@@ -81,6 +83,12 @@ def test_describe_and_ask_print_a_text(run: Run) -> None:
     assert run("ask", "a.png", "b.png", "Why?").stdout.splitlines()[1] == "b.png: you asked Why?"
 
 
+def test_name_prints_the_likeliest_names(run: Run) -> None:
+    assert run("name", "a.png", "--region", "3").stdout == "cow 3 of None 0.75, horse 0.25\n"
+    boxed = run("name", "a.png", "--box", "1,2,3,4", "--among", "dog, cat")
+    assert boxed.stdout == "dog 0 of [[1.0, 2.0, 3.0, 4.0]] 0.75, cat 0.25\n"
+
+
 @pytest.mark.parametrize("words", [("describe", "a.png"), ("ask", "a.png", "Why?")])
 def test_texts_as_json(run: Run, words: tuple[str, ...]) -> None:
     done = run(*words, "--json", "-")
@@ -95,6 +103,9 @@ def test_texts_as_json(run: Run, words: tuple[str, ...]) -> None:
     ("words", "message"),
     [
         (("describe", "a.png", "--region", "9"), "no region 9"),
+        (("name", "a.png", "--region", "9"), "no region 9"),
+        (("name", "a.png"), "either --region N or --box"),
+        (("name", "a.png", "--region", "1", "--box", "1,2,3,4"), "either --region N or --box"),
         (("describe", "a.png", "--region", "-1"), "--region"),
         (("describe", "a.png", "--box", "1,2,3"), "--box must be four numbers"),
         (("describe", "a.png", "--box", "1,2,3,4", "--region", "1"), "exclude"),

@@ -19,6 +19,7 @@ from fo1.cli.detect import detect
 from fo1.cli.fetch_base import fetch_base
 from fo1.cli.find import find
 from fo1.cli.models import models
+from fo1.cli.name import name
 from fo1.cli.trace import trace
 from fo1.errors import Fo1Error
 
@@ -96,6 +97,6 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, ask, models, trace, convert):
+for command in (detect, find, count, describe, name, ask, models, trace, convert):
     app.command()(command)
 app.command("fetch-base")(fetch_base)
