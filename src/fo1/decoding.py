@@ -97,7 +97,7 @@ def generate(
         sequences: Tensor = run(
             ids,
             attention_mask=torch.tensor(real, device=model.device),
-            generation_config=_config(model, max_new_tokens, beams),
+            generation_config=greedy(model, max_new_tokens, beams),
             logits_processor=processors,
             **model.family.inputs(ids, [one.sight for row in shown for one in row]),
         )
@@ -139,8 +139,8 @@ def _check(max_new_tokens: int, beams: int, repetition_penalty: float) -> None:
         raise PromptError(f"repetition_penalty must be above 0, got {repetition_penalty}; 1 is none")
 
 
-def _config(model: RegionModel, max_new_tokens: int, beams: int) -> GenerationConfig:
-    """All that a base's own settings could change; they must neither sample nor penalise here."""
+def greedy(model: RegionModel, max_new_tokens: int, beams: int = 1, **options: Any) -> GenerationConfig:
+    """Settings of `generate`: all that a base's own could change; it must neither sample nor penalise."""
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=False,
@@ -151,6 +151,7 @@ def _config(model: RegionModel, max_new_tokens: int, beams: int) -> GenerationCo
         repetition_penalty=1.0,
         eos_token_id=list(model.stop_ids),
         pad_token_id=model.prompts.stop_id,
+        **options,
     )
 
 

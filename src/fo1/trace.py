@@ -10,8 +10,8 @@ from typing import Any, cast
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from transformers import GenerationConfig
 
+from fo1.decoding import greedy
 from fo1.errors import PromptError
 from fo1.images import ImageSource, load_image
 from fo1.model import RegionModel
@@ -44,21 +44,12 @@ def trace(
     (encoded,) = model.encode([picture], [regions])
     question = model.prompts.question(text, count)
     ids = torch.tensor([[*model.prompts.prefix(encoded.sight.ids, count), *question]], device=model.device)
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        repetition_penalty=1.0,
-        eos_token_id=list(model.stop_ids),
-        pad_token_id=model.prompts.stop_id,
-        return_dict_in_generate=True,
-        output_logits=True,
-    )
     generate = cast(Callable[..., Any], model.base.generate)
-    with model.bound([encoded]), _positions(model.base.get_decoder()) as positions:
+    with model.lock, model.bound([encoded]), _positions(model.base.get_decoder()) as positions:
         output = generate(
             ids,
             attention_mask=torch.ones_like(ids),
-            generation_config=config,
+            generation_config=greedy(model, max_new_tokens, return_dict_in_generate=True, output_logits=True),
             **model.family.inputs(ids, [encoded.sight]),
         )
     return {

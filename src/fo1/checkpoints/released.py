@@ -51,7 +51,11 @@ def load_parts(folder: Path, dtype: torch.dtype) -> Parts:
         module.eval()
     base.tie_weights()
     if (folder / "generation_config.json").is_file():
-        base.generation_config = GenerationConfig.from_pretrained(folder)
+        stored = GenerationConfig.from_pretrained(folder)
+        # Its sampling settings are not ours, and transformers would complain of them at every answer.
+        base.generation_config = GenerationConfig(
+            **{key: getattr(stored, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        )
     family = make_family(config.model, base, processor)
     return Parts(config.model, base, processor, family, auxiliary, encoder, {})
 
