@@ -27,5 +27,12 @@ def test_depends_only_on_fractions_of_the_frame() -> None:
 
 def test_no_boxes_and_widths() -> None:
     assert box_embedding(torch.zeros(0, 4), (1.0, 1.0), 16).shape == (0, 16)
-    with pytest.raises(ValueError, match="multiple of 8, got 12"):
-        box_embedding(torch.zeros(1, 4), (1.0, 1.0), 12)
+    with pytest.raises(ValueError, match="at least 8, got 7"):
+        box_embedding(torch.zeros(1, 4), (1.0, 1.0), 7)
+
+
+def test_what_is_over_a_multiple_of_eight_stays_zero() -> None:
+    box = torch.tensor([[3.0, 4.0, 50.0, 60.0]])
+    odd = box_embedding(box, (80.0, 200.0), 21)
+    assert odd.shape == (1, 21) and (odd[:, 16:] == 0).all()
+    assert torch.equal(odd[:, :16], box_embedding(box, (80.0, 200.0), 16))
