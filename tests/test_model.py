@@ -249,3 +249,8 @@ def test_without_a_lexicon_no_names_are_compared(tiny_model: RegionModel) -> Non
     (one,) = tiny_model.encode([picture(0)], [None])
     with pytest.raises(ValueError, match="no lexicon"):
         tiny_model.name_logits(one.embeddings, one.evidence)
+
+
+def test_a_scene_holds_on_to_no_feature_maps(tiny_model: RegionModel) -> None:
+    (one,) = tiny_model.encode([picture(0)], [None])
+    assert one.sight.maps.maps == () and one.sight.maps.frame.image_size == (80, 60)

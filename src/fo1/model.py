@@ -134,7 +134,8 @@ class RegionModel(nn.Module):
             features = self.pool(sight.maps, auxiliary_maps, one)
             embeddings = self.encoder.embed(features)
             tokens = embeddings[len(one) :] if self.family.blind else embeddings[:0]
-            encoded.append(Encoded(one, embeddings[: len(one)], features.evidence[: len(one)], sight, tokens))
+            evidence, seen = features.evidence[: len(one)], sight.without_maps()
+            encoded.append(Encoded(one, embeddings[: len(one)], evidence, seen, tokens))
         return encoded
 
     def bound(self, encoded: Sequence[Encoded]) -> AbstractContextManager[None]:

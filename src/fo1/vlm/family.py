@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from PIL import Image
@@ -30,6 +30,10 @@ class Sight:
     maps: FeatureMaps
     outputs: Any
     inputs: dict[str, Tensor]
+
+    def without_maps(self) -> Sight:
+        """What questions need. The maps, done with once regions are pooled, are the bulk of it."""
+        return replace(self, maps=FeatureMaps((), (), self.maps.frame))
 
 
 class VLMFamily(ABC):
