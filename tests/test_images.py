@@ -389,3 +389,10 @@ def test_unreachable_urls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(ImageError, match="cannot be downloaded"):
         load_image(url)
+
+
+@pytest.mark.parametrize("kind", ["PPM", "JPEG2000", "ICO", "BMP", "TIFF", "WEBP", "AVIF"])
+def test_each_format_that_the_message_names_is_read(kind: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 30, 40)).save(file, format=kind)
+    assert load_image(file.getvalue()).size == (16, 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
@@ -43,10 +44,18 @@ class _Style:
         return cls(ImageFont.load_default(size=text), max(round(text / 5), 2), max(round(text / 4), 2))
 
 
-def draw(image: Image.Image, detections: Detections) -> Image.Image:
+def name_and_score(found: Detection) -> str:
+    """What a chip says."""
+    return f"{one_line(found.label)} {found.score:.2f}"
+
+
+def draw(
+    image: Image.Image, detections: Detections, chip: Callable[[Detection], str] = name_and_score
+) -> Image.Image:
     """A copy of the image with boxes and name chips; best scores on top.
 
     image: RGB, of any size: boxes are scaled from `detections.image_size` to it.
+    chip: what each chip says, in one line.
     Each name has a colour of its own. Boxes wholly outside the image are left out.
     """
     canvas = image.convert("RGB")
@@ -61,7 +70,7 @@ def draw(image: Image.Image, detections: Detections) -> Image.Image:
             _draw_box(pen, box, colours[found.label], style.line)
     taken: list[Box] = []
     for box, found in reversed(placed):
-        _draw_chip(pen, box, found, colours[found.label], style, canvas.size, taken)
+        _draw_chip(pen, box, chip(found), colours[found.label], style, canvas.size, taken)
     return canvas
 
 
@@ -102,14 +111,13 @@ def _draw_box(pen: ImageDraw.ImageDraw, box: Box, colour: Colour, line: int) -> 
 def _draw_chip(
     pen: ImageDraw.ImageDraw,
     box: Box,
-    found: Detection,
+    text: str,
     colour: Colour,
     style: _Style,
     size: tuple[int, int],
     taken: list[Box],
 ) -> None:
-    """A name chip at a corner of the box, inside the image and, if possible, clear of earlier chips."""
-    text = f"{_one_line(found.label)} {found.score:.2f}"
+    """A chip at a corner of the box, inside the image and, if possible, clear of earlier chips."""
     left, top, right, bottom = pen.textbbox((0, 0), text, font=style.font)
     # Heights of a line with ascenders and descenders, so that all chips are equally high.
     _, line_top, _, line_bottom = pen.textbbox((0, 0), "Äg", font=style.font)
@@ -149,7 +157,7 @@ def _overlap(a: Box, b: Box) -> float:
     return max(min(a[2], b[2]) - max(a[0], b[0]), 0.0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
 
 
-def _one_line(label: str) -> str:
+def one_line(label: str) -> str:
     """A label that any font can be asked for: one line, no lone surrogates, not endless."""
     text = " ".join(label.encode("utf-8", "replace").decode("utf-8").split())
     text = "".join(c for c in text if c.isprintable())

@@ -36,7 +36,7 @@ URL_TIMEOUT = 20.0
 """Seconds to wait for a web server."""
 
 # Left out: formats that Pillow hands to an interpreter (EPS, WMF), and TGA, which any noise can pass for.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO", "PPM", "JPEG2000", "ICO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000", "ICO")
 
 # What Pillow's decoders raise on damaged files.
 _DAMAGE = (

@@ -14,6 +14,7 @@ from fo1.cli.ask import ask
 from fo1.cli.common import FAILED, INTERRUPTED, report
 from fo1.cli.convert import convert
 from fo1.cli.count import count
+from fo1.cli.data import data
 from fo1.cli.describe import describe
 from fo1.cli.detect import detect
 from fo1.cli.fetch_base import fetch_base
@@ -100,3 +101,4 @@ def root(
 for command in (detect, find, count, describe, name, ask, models, trace, convert):
     app.command()(command)
 app.command("fetch-base")(fetch_base)
+app.add_typer(data, name="data")

@@ -1,0 +1,1 @@
+"""Training data: one format, its files, and what is made from them."""
