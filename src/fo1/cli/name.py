@@ -7,23 +7,26 @@ from typing import Annotated
 import typer
 
 from fo1.cli.inputs import expand, parse_box
-from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Images, Json, Model, Settings, Threads
+from fo1.cli.options import (
+    DEFAULT_MODEL,
+    Box,
+    Device,
+    Dtype,
+    Images,
+    Json,
+    Model,
+    Region,
+    Settings,
+    Threads,
+)
 from fo1.cli.telling import tell
 from fo1.errors import Fo1Error
 
 
 def name(
     images: Images,
-    region: Annotated[
-        int | None,
-        typer.Option(min=0, help="The region of this number, as fo1 detect shows it.", show_default=False),
-    ] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(
-            metavar="X1,Y1,X2,Y2", help="This part, in pixels of the original image.", show_default=False
-        ),
-    ] = None,
+    region: Region = None,
+    box: Box = None,
     among: Annotated[
         str | None,
         typer.Option(

@@ -56,6 +56,16 @@ TopK = Annotated[
         show_default=False,
     ),
 ]
+Region = Annotated[
+    int | None,
+    typer.Option(min=0, help="The region of this number, as fo1 detect shows it.", show_default=False),
+]
+Box = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X1,Y1,X2,Y2", help="This part, in pixels of the original image.", show_default=False
+    ),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Least score to report; by default the model's own.", show_default=False),
