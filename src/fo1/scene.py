@@ -24,7 +24,7 @@ from fo1.views import View
 
 # Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
 DUPLICATE_IOU = 0.5
-DUPLICATE_COVER = 0.6
+DUPLICATE_COVER = 0.5
 
 
 @dataclass(frozen=True)
