@@ -9,7 +9,7 @@ PHOTO  ?= photos/chickens.jpg
 LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
-.PHONY: help setup demo test test-slow test-timm check format train-smol eval-smol clean
+.PHONY: help setup demo test test-slow test-timm check format train-tiny train-smol eval-smol clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -52,6 +52,9 @@ check: $(STAMP) ## lint, formatting, types, direction of imports
 format: $(STAMP) ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+train-tiny: $(STAMP) ## both stages of training on a tiny random model (a minute)
+	$(BIN)/python -m fo1.training.attached.tiny
 
 train-smol: $(STAMP) ## train the bundled model again from packages (hours)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/train_smol.sh

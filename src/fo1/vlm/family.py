@@ -46,6 +46,9 @@ class VLMFamily(ABC):
     blind: ClassVar[bool] = False
     """Has the base no eyes? Then the whole image is read as one more region."""
 
+    reads_prompt_both_ways: ClassVar[bool] = False
+    """Does the base read a prompt in both directions? Then `token_type_ids` are 1 for an answer to learn."""
+
     model_types: ClassVar[tuple[str, ...]]
     """Values of the base config's `model_type` that this family serves."""
 

@@ -20,6 +20,7 @@ class PaliGemma(TappedFamily):
     for its beginning cannot be reused for another question."""
 
     model_types = ("paligemma",)
+    reads_prompt_both_ways = True
 
     @property
     def stride(self) -> float:
