@@ -34,9 +34,11 @@ def test_a_resumed_run_is_the_same_run(stage, tmp_path: Path) -> None:
     second = trainer(tmp_path / "parts", tmp_path / "p", stage)
     assert second.step == 3 and second.run()
     losses = [(one.words, one.regions) for one in [*first.history, *second.history]]
-    assert losses == [(one.words, one.regions) for one in whole.history]
+    torch.testing.assert_close(
+        torch.tensor(losses), torch.tensor([(one.words, one.regions) for one in whole.history])
+    )
     for (name, one), other in zip(whole.model.named_parameters(), second.model.parameters(), strict=True):
-        assert torch.equal(one, other), name
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4, msg=name)
         if name not in whole.trained:
             assert torch.equal(one, before[name]), name
     assert any(not torch.equal(whole.trained[name], before[name]) for name in whole.trained)
