@@ -29,7 +29,7 @@ def test_what_is_not_said_is_the_default(tmp_path: Path) -> None:
         ("{", "is not valid JSON"),
         ("", "is not valid JSON"),
         ("\udcff", "is not valid JSON"),
-        ("[]", 'does not say "format": "fo1"'),
+        ("[]", "must hold a JSON object"),
         ('{"name": "m"}', 'does not say "format": "fo1"'),
         ('{"format": "omchat", "name": "m"}', 'does not say "format": "fo1"'),
         ('{"format": "fo1"}', "has no name"),

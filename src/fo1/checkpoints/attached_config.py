@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from fo1.checkpoints.config import ATTACHED, FORMAT
-from fo1.checkpoints.shards import read_json
+from fo1.checkpoints.config import ATTACHED, FORMAT, read_json
 from fo1.errors import CheckpointError
 from fo1.prompts.builder import ChatFormat
 from fo1.regions.encoder import Fusion, FusionConfig, Position

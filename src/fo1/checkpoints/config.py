@@ -44,15 +44,8 @@ class ModelConfig:
     def read(cls, folder: Path) -> ModelConfig:
         """From `folder/config.json`. Raises `CheckpointError` naming what is missing or does not fit."""
         path = folder / "config.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{folder} is not a model folder: it has no config.json") from error
-        except OSError as error:
-            raise CheckpointError(f"{path} cannot be read: {error}") from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        values = read_json(path)
+        if values.pop("format", None) != FORMAT:
             raise CheckpointError(
                 f'{path} does not say "format": "{FORMAT}", so this is not a native checkpoint'
             )
@@ -82,14 +75,27 @@ Kind = Literal["native", "attached", "released"]
 def kind_of(folder: Path) -> Kind:
     """Which format a folder's `config.json` is of; if it says nothing, native, whose reader complains."""
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "native"
-    if not isinstance(values, dict):
+        values = read_json(folder / "config.json")
+    except CheckpointError:
         return "native"
     if values.get("model_type") == RELEASED:
         return "released"
     return "attached" if values.get("kind") == ATTACHED else "native"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises `CheckpointError` saying what is wrong with it."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} is not a model folder: it has no {path.name}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} must hold a JSON object, not a {type(values).__name__}")
+    return values
 
 
 def _alike(value: Any, default: Any) -> bool:

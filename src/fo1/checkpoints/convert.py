@@ -17,7 +17,7 @@ from transformers import Qwen2_5_VLConfig
 
 from fo1.checkpoints.attached import AUXILIARY, ENCODER, SPLICE, make_auxiliary
 from fo1.checkpoints.attached_config import AttachedConfig
-from fo1.checkpoints.config import kind_of
+from fo1.checkpoints.config import kind_of, read_json
 from fo1.checkpoints.released import released_state, skeleton, stored_state
 from fo1.checkpoints.released_config import EMBEDDING, FAMILY, ReleasedConfig, Shapes
 from fo1.checkpoints.released_values import released_values
@@ -28,7 +28,6 @@ from fo1.checkpoints.shards import (
     Shards,
     Stored,
     misfits,
-    read_json,
     shortened,
     write_file,
     write_shards,

@@ -20,8 +20,7 @@ from fo1.checkpoints.attached_config import (
     RegionsConfig,
     VocabularyConfig,
 )
-from fo1.checkpoints.config import RELEASED
-from fo1.checkpoints.shards import read_json
+from fo1.checkpoints.config import RELEASED, read_json
 from fo1.encoders.pixels import Aspect
 from fo1.errors import CheckpointError
 from fo1.regions.encoder import Fusion, FusionConfig

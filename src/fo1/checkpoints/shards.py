@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from fo1.checkpoints.config import read_json
 from fo1.errors import CheckpointError
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -155,21 +156,6 @@ def shortened(items: list[str], most: int = 20) -> str:
     """A list in one line, its end only counted if it is long."""
     more = f"; and {len(items) - most} more" if len(items) > most else ""
     return "; ".join(items[:most]) + more
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `CheckpointError` saying what is wrong with it."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path.parent} is not a model folder: it has no {path.name}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} must hold a JSON object, not a {type(values).__name__}")
-    return values
 
 
 def _places(index: Path) -> dict[str, str]:

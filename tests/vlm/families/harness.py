@@ -1,6 +1,6 @@
 """What every family must do, as checks on a tiny random base that a `Case` makes.
 
-A family's test file lists its cases and calls the checks (see `test_qwen.py`).
+`test_families.py` runs the checks on every family's cases.
 """
 
 from __future__ import annotations

@@ -31,10 +31,6 @@ class Gemma3(TappedFamily):
     """What Gemma 3's processor takes where the image processor says nothing."""
 
     @property
-    def stride(self) -> float:
-        return float(self.vision.patch_size)
-
-    @property
     def chat(self) -> ChatFormat:
         return ChatFormat(
             start="<bos>",

@@ -18,10 +18,6 @@ class Idefics3(TappedFamily):
     LAYERS = "model.vision_model.encoder.layers"
 
     @property
-    def stride(self) -> float:
-        return float(self.vision.patch_size)
-
-    @property
     def chat(self) -> ChatFormat:
         return ChatFormat(
             start=self.processor.tokenizer.bos_token,

@@ -20,10 +20,6 @@ class Mistral3(TappedFamily):
         return layers_read(self.base.config.vision_feature_layer, self.vision.num_hidden_layers)
 
     @property
-    def stride(self) -> float:
-        return float(self.vision.patch_size)
-
-    @property
     def chat(self) -> ChatFormat:
         return ChatFormat(
             start="<s>",

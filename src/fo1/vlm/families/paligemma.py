@@ -23,10 +23,6 @@ class PaliGemma(TappedFamily):
     reads_prompt_both_ways = True
 
     @property
-    def stride(self) -> float:
-        return float(self.vision.patch_size)
-
-    @property
     def chat(self) -> ChatFormat:
         return ChatFormat(
             before_system="",

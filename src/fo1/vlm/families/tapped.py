@@ -45,9 +45,9 @@ class TappedFamily(VLMFamily):
         """An RGB image as the base's own image processor prepares it."""
 
     @property
-    @abstractmethod
     def stride(self) -> float:
-        """Input pixels per cell."""
+        """Input pixels per cell: a patch, unless a family says otherwise."""
+        return float(self.vision.patch_size)
 
     @property
     def vision(self) -> Any:

@@ -1,14 +1,13 @@
-"""Families with a plain tower keep their base as it is; every feature, a tile's too, is where it belongs."""
+"""Every family keeps its base as it is; every feature, a tile's too, is where it belongs."""
 
 from __future__ import annotations
 
 import pytest
 
-from vlm.families import harness
+from vlm.families import harness, qwen_cases, tapped_cases
 from vlm.families.harness import CORNERS, SIZES, Case
-from vlm.families.tapped_cases import CASES
 
-each = pytest.mark.parametrize("case", CASES, ids=str)
+each = pytest.mark.parametrize("case", [*qwen_cases.CASES, *tapped_cases.CASES], ids=str)
 
 
 @each
