@@ -54,6 +54,10 @@ class CachedProposals:
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, name: str) -> bool:
+        """Are there boxes for a file of this name?"""
+        return name in self._records
+
     def propose(self, images: Sequence[Image.Image]) -> list[Regions]:
         """Selected boxes of each image. Raises `RegionError` for an image that the file does not know."""
         return [self.named(self._name(image), image.size) for image in images]
