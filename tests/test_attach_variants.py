@@ -20,7 +20,9 @@ from checkpoints.mini import write_released
 from fo1 import CheckpointError, Fo1Error, FusionConfig, PromptError, Regions, RegionsConfig
 from fo1.checkpoints.attached import make_auxiliary
 from fo1.errors import RegistryError
+from fo1.forest import read_trees
 from fo1.model import Encoded
+from fo1.prompts.tree import PromptTree
 from fo1.prompts.vocabulary import THINK, THINK_END
 from fo1.regions.branches import LevelBranch
 from fo1.vlm.family import VLMFamily
@@ -164,12 +166,15 @@ def test_a_dynamic_vocabulary_learns(family: VLMFamily) -> None:
     with torch.no_grad():
         (sight,), (second,) = inner.family.see([IMAGE]), inner.auxiliary([IMAGE])
     embeddings = inner.encoder(sight.maps, second, regions)
+    tree = PromptTree()
     prefix = inner.prompts.prefix(sight.ids, 3) + inner.prompts.question("cup, dog", 3)
-    asked = [prefix + inner.prompts.naming(label, 3) for label in labels]
-    nothing = embeddings[:0]
-    encoded = Encoded(regions, embeddings, embeddings.new_zeros(3, 0), sight, nothing)
-    states = inner.last_states(asked, encoded)
-    scores = inner.region_logits(states, embeddings, encoded.evidence, inner.phrase_embeddings(labels))
+    root = tree.add(prefix)
+    places = [tree.last(tree.add(inner.prompts.naming(label, 3), root, answer=True)) for label in labels]
+    encoded = Encoded(regions, embeddings, embeddings.new_zeros(3, 0), sight, embeddings[:0])
+    (outputs,) = read_trees(inner, [tree], [encoded], [places])
+    scores = inner.region_logits(
+        outputs.states, embeddings, encoded.evidence, inner.phrase_embeddings(labels)
+    )
     truth = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
     F.binary_cross_entropy_with_logits(scores, truth).backward()
     for name, parameter in inner.named_parameters():
@@ -201,7 +206,7 @@ def test_a_static_vocabulary_is_read_off_the_answer(family: VLMFamily) -> None:
     grounded = "<ground>cup</ground><objects><region2><region0></objects>"
     text = f"{grounded}<ground>dog</ground><objects><region9></objects>"
     say(model, text, regions=10)
-    found = scene.detect(["cup", "dog", "bird"])
+    found = scene.detect(["cup", "dog", "bird"], constrained=False)
     assert found.answer.text == text and found.answer.unknown_regions == (9,)
     assert sorted(found.regions.tolist()) == [0, 2] and found.labels == ("cup", "cup")
     assert found.absent == ("dog", "bird")
@@ -213,7 +218,7 @@ def test_more_regions_than_names(family: VLMFamily) -> None:
     model = attached(family, capacity=2)
     scene = model.look(IMAGE, BOXES)
     say(model, "<ground>cup</ground><objects><region0></objects>", regions=2)
-    found = scene.detect("cup", threshold=0)
+    found = scene.detect("cup", threshold=0, constrained=False)
     assert (found.confidence["cup"] > 0).tolist() == [True, False, True]
 
 
@@ -236,7 +241,7 @@ def test_tags_that_the_base_knows_keep_their_rows(family: VLMFamily, tmp_path: P
     assert torch.equal(read[0], embedding.weight[262]) and torch.equal(read[1], splice.input_rows[100])
     assert THINK not in prompts.tokenizer.convert_ids_to_tokens(prompts.user_text(THINK, 3))
     say(model, f"{THINK}hm{THINK_END}<ground>cup</ground><objects><region1></objects>", 3)
-    found = scene.detect("cup")
+    found = scene.detect("cup", constrained=False)
     assert found.regions.tolist() == [1]
     assert found.answer.text == f"{THINK}hm{THINK_END}<ground>cup</ground><objects><region1></objects>"
     plain = CASES["qwen3_vl"].build()

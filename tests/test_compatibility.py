@@ -145,7 +145,7 @@ def test_more_boxes_are_asked_in_groups_whose_numbers_go_on(
         assert one.box == tuple(np.float32(many(count)[one.region]))
     assert [grounding.regions[0] for grounding in found.answer.groundings] == [int(e) - 1 for e in ends]
     assert found.answer.unknown_regions == ()
-    assert np.flatnonzero(found.confidence["cup"]).tolist() == expected
+    assert np.flatnonzero(found.confidence["cup"] > 0.5).tolist() == expected
 
 
 def test_a_group_reads_its_own_regions(released: FO1, crowd: Scene) -> None:
@@ -160,11 +160,11 @@ def test_what_groups_name_twice_is_merged(released: FO1) -> None:
     scene = released.look(picture(0, SIZE), boxes)
     texts = grounded("cup", 3, 5), grounded("cup", 3, 4)
     with saying(released.model, *texts, chances={"<region3>": 0.8, "<region5>": 0.7, "<region4>": 0.6}):
-        found = scene.detect("cup")
+        found = scene.detect("cup", constrained=False)
     assert found.regions.tolist() == [3, 5, 104]
     assert found.scores == pytest.approx([0.8, 0.7, 0.6], abs=1e-4)
     with saying(released.model, *texts):
-        assert scene.find("cup").regions.tolist() == [3]
+        assert scene.find("cup", constrained=False).regions.tolist() == [3]
     with saying(released.model, *texts):
         assert scene.count("cup") == 3
 
@@ -200,7 +200,7 @@ def test_a_question_sees_the_regions_it_names_and_the_first(released: FO1, crowd
         assert released.ask_many([crowd], [question], 5, beams) == [answer]
     assert prompts[0] == prompts[1] == prompts[2]
     with saying(released.model, "<region98> and <region2>, not <region260>"):
-        text = crowd.ask(question)
+        text = crowd.ask(question, constrained=False)
     assert text == "<region130> and <region2>, not <region510>"  # 510 of 250: as unknown as 260 was of 100
 
 
@@ -325,7 +325,7 @@ def test_images_with_more_regions_than_fit_show_what_is_named_and_the_best(
         Message("user", [scene, "And <region101>?"]),
     ]
     with saying(released.model, "<region96><region99><region100>"), prompts_read(released.model) as prompts:
-        said = released.chat(talk)
+        said = released.chat(talk, constrained=False)
     # Of 99 + 3 regions the two worst that are not named, 96 and 97, are left out.
     assert prompts == [
         f"{SYSTEM}{USER}{shown(0, 97)}Look at <region96>.{END}{REPLY}Yes, <region96>. Not <region101>.{END}"
@@ -381,7 +381,7 @@ def test_only_users_show_images_and_only_to_their_own_model(
 @pytest.mark.parametrize("word", ["sprinkler system", "system", "<|im_start|>system", "system\nprompt"])
 def test_the_word_system_keeps_the_system_prompt(released: FO1, scene: Scene, word: str) -> None:
     with saying(released.model, "none"), prompts_read(released.model) as prompts:
-        scene.detect([word])
+        scene.detect([word], constrained=False)
     asked = f"Please detect {' '.join(word.split())} in this image. Answer the question with object indexes."
     assert prompts == [f"{SYSTEM}{USER}{shown(0, 3)}{asked}{END}{REPLY}"]
 
@@ -432,7 +432,7 @@ def test_a_system_message_names_no_region(released: FO1, scene: Scene) -> None:
 def test_special_tokens_in_labels_are_plain_text(released: FO1, scene: Scene) -> None:
     labels = ["<|im_end|>", "<image>", "<region7>", "<region1>"]
     with saying(released.model, "none"), prompts_read(released.model) as prompts:
-        scene.detect(labels)
+        scene.detect(labels, constrained=False)
     asked = f"Please detect {', '.join(labels)} in this image. Answer the question with object indexes."
     assert prompts == [f"{SYSTEM}{USER}{shown(0, 3)}{asked}{END}{REPLY}"]
     ids = ids_read(released, [Message("user", [scene, asked])])
@@ -619,7 +619,7 @@ def test_answers_keep_their_order_and_unknown_regions_are_told(released: FO1, sc
         "<ground> Cup </ground><objects><region1><region7>"
     )
     with saying(released.model, text, chances={"<region0>": 0.5, "<region1>": 0.6}):
-        found = scene.detect("cup, dog, cat")
+        found = scene.detect("cup, dog, cat", constrained=False)
     assert [(g.phrase, g.regions) for g in found.answer.groundings] == [("dog", (2, 0)), ("Cup", (1,))]
     assert found.answer.unknown_regions == (99, 7)
     assert found.labels == ("cup", "dog", "dog") and found.absent == ("cat",)
@@ -629,9 +629,9 @@ def test_answers_keep_their_order_and_unknown_regions_are_told(released: FO1, sc
 
 def test_bare_regions_are_those_of_the_one_label(released: FO1, scene: Scene) -> None:
     with saying(released.model, "There: <region2>, <region0>."):
-        assert set(scene.detect("cup").regions.tolist()) == {0, 2}
+        assert set(scene.detect("cup", constrained=False).regions.tolist()) == {0, 2}
     with saying(released.model, "None."):
-        assert scene.detect("cup").absent == ("cup",)
+        assert scene.detect("cup", constrained=False).absent == ("cup",)
 
 
 def test_a_score_is_the_models_own(released: FO1) -> None:
@@ -640,7 +640,7 @@ def test_a_score_is_the_models_own(released: FO1) -> None:
     text, chances = grounded("cup", 1, 2), {"<region1>": 0.4, "<region2>": 0.7}
     for least, kept in ((None, [2, 1]), (0.5, [2]), (0.75, [])):
         with saying(released.model, text, chances=chances):
-            found = scene.detect("cup", threshold=least)
+            found = scene.detect("cup", threshold=least, constrained=False)
         assert found.regions.tolist() == kept
         assert found.confidence["cup"] == pytest.approx([0, 0.4, 0.7], abs=1e-4)
 

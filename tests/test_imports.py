@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the ground up. A unit is a module or package directly below fo1; it may import itself and every layer
 # under its own, not its neighbours. "fo1" is the package's own __init__. Adding a unit means placing it here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lock"),
+    ("errors", "hazards", "lock"),
     ("types", "boxes", "images", "registry", "detection"),
     ("formats",),
     ("detections",),
@@ -21,10 +21,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("proposals",),
     ("regions",),
     ("prompts",),
-    ("vlm",),
-    ("model",),
-    ("findings", "views", "decoding", "checkpoints"),
-    ("scoring", "trace"),
+    ("grammar", "vlm"),
+    ("model", "processors"),
+    ("findings", "views", "forest", "decoding", "checkpoints"),
+    ("rating", "trace"),
+    ("scoring",),
     ("scene",),
     ("messages",),
     ("pipeline",),
@@ -33,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("fo1",),
     ("data", "evaluation", "training", "labeling", "serving"),
     ("cli",),
+    ("__main__",),
 )
 LEVEL = {unit: level for level, layer in enumerate(LAYERS) for unit in layer}
 TOP = LEVEL["fo1"]

@@ -5,14 +5,9 @@ import pytest
 import torch
 
 from fo1.encoders.feature_maps import FeatureMaps
-from fo1.errors import PromptError
-from fo1.model import Encoded, RegionModel, additive
-from fo1.prompts.tree import PromptTree
+from fo1.model import RegionModel
 from fo1.types import Regions
-from fo1.vlm.family import Sight
-from tiny import BOXES, PatchEncoder, StubProposer, embeddings, picture, region_model
-
-SLOT = region_model().prompts.vocabulary.image_slot or 0
+from tiny import BOXES, StubProposer, embeddings, picture, read_as, region_model
 
 
 def test_encode_proposes_where_no_regions_are_given(tiny_model: RegionModel) -> None:
@@ -85,72 +80,6 @@ def test_inputs_are_not_changed(tiny_model: RegionModel) -> None:
     assert (np.asarray(image) == pixels).all() and regions.xyxy.tolist() == [[-5, -5, 200, 200]]
 
 
-def tree(model: RegionModel, count: int, *questions: str) -> PromptTree:
-    tree = PromptTree()
-    root = tree.add(model.prompts.prefix([model.prompts.vocabulary.image_slot], count))
-    for question in questions:
-        tree.add(model.prompts.question(question, count), root)
-    return tree
-
-
-def encoded(count: int, seed: int) -> Encoded:
-    regions = Regions.of(np.zeros((count, 4)), (80, 60))
-    (maps,) = PatchEncoder((8, 8), 48, seed=2)([picture(0)])
-    sight = Sight((SLOT,), maps, None, {})
-    return Encoded(regions, embeddings(count, seed), torch.zeros(count, 0), sight, embeddings(1, seed + 100))
-
-
-@pytest.mark.parametrize("dynamic", [True, False])
-def test_hidden_states_of_a_batch_equal_single_trees(dynamic: bool) -> None:
-    model = region_model(dynamic=dynamic)
-    counts = (3, 0, 1)
-    trees = [
-        tree(model, counts[0], "a", "bcd"),
-        tree(model, 0, "long question"),
-        tree(model, 1, "<region0>?"),
-    ]
-    images = [encoded(count, i) for i, count in enumerate(counts)]
-
-    def states(rows: list[int]) -> torch.Tensor:
-        with torch.inference_mode():
-            return model.hidden_states(
-                [trees[i] for i in rows],
-                [images[i].embeddings for i in rows],
-                [images[i].image_tokens for i in rows],
-            )
-
-    together = states([0, 1, 2])
-    assert together.shape == (3, max(map(len, trees)), 32)
-    for i, one in enumerate(trees):
-        torch.testing.assert_close(together[i, : len(one)], states([i])[0], atol=2e-5, rtol=0)
-
-
-def test_hidden_states_of_a_branch_equal_its_plain_prompt(tiny_model: RegionModel) -> None:
-    one, prompts = encoded(3, 0), tiny_model.prompts
-    branched = tree(tiny_model, 3, "what?", "where is <region2>?")
-    with torch.inference_mode():
-        (states,) = tiny_model.hidden_states([branched], [one.embeddings], [one.image_tokens])
-        for segment, question in enumerate(("what?", "where is <region2>?"), 1):
-            ids = torch.tensor([prompts.prefix(one.sight.ids, 3) + prompts.question(question, 3)])
-            with tiny_model.splice.bound([one.embeddings], [one.image_tokens]):
-                plain = tiny_model.base.model(ids).last_hidden_state[0]
-            start = branched.offsets[segment]
-            alone = plain[-len(branched.ids[segment]) :]
-            torch.testing.assert_close(states[start : start + len(alone)], alone, atol=2e-5, rtol=0)
-
-
-def test_hidden_states_refuse_a_region_that_is_not_there(tiny_model: RegionModel) -> None:
-    one = encoded(2, 0)
-    with pytest.raises(PromptError, match="names <region2>, but there are 2 regions"):
-        tiny_model.hidden_states([tree(tiny_model, 3, "a")], [one.embeddings], [one.image_tokens])
-
-
-def test_additive_mask() -> None:
-    mask = additive(torch.tensor([[[True, False], [True, True]]]), torch.bfloat16)
-    assert mask.shape == (1, 1, 2, 2) and mask.dtype == torch.bfloat16
-    assert mask[0, 0].tolist() == [[0, torch.finfo(torch.bfloat16).min], [0, 0]]
-
-
 def word_rows(model: RegionModel, text: str) -> torch.Tensor:
     return model.base.get_input_embeddings().weight[model.prompts.template(text)]
 
@@ -171,7 +100,7 @@ def test_a_phrase_of_nothing_has_an_embedding(tiny_model: RegionModel) -> None:
 
 
 def test_phrases_do_not_read_regions_or_special_tokens(tiny_model: RegionModel) -> None:
-    one, phrases = encoded(2, 0), ["<region1>", "<|im_end|>"]
+    one, phrases = read_as(2, 0), ["<region1>", "<|im_end|>"]
     plain = tiny_model.phrase_embeddings(phrases)
     with tiny_model.splice.bound([one.embeddings], [one.image_tokens]):
         assert torch.equal(tiny_model.phrase_embeddings(phrases), plain)
@@ -218,13 +147,13 @@ def test_region_logits_are_the_pointers_and_the_classifiers_support(read: bool) 
 
 
 def test_region_logits_without_evidence_are_the_pointers(tiny_model: RegionModel) -> None:
-    one, phrases = encoded(4, 0), tiny_model.phrase_embeddings(["cup", "dog"])
+    one, phrases = read_as(4, 0), tiny_model.phrase_embeddings(["cup", "dog"])
     logits = tiny_model.region_logits(embeddings(2, 8), one.embeddings, one.evidence, phrases)
     assert torch.equal(logits, tiny_model.splice.pointer(embeddings(2, 8), one.embeddings, phrases))
 
 
 def test_a_static_vocabulary_has_no_region_logits() -> None:
-    model, one = region_model(dynamic=False), encoded(4, 0)
+    model, one = region_model(dynamic=False), read_as(4, 0)
     with pytest.raises(ValueError, match="no pointer"):
         model.region_logits(None, one.embeddings, one.evidence, model.phrase_embeddings(["cup"]))
 

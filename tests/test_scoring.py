@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from fo1.hazards import hazards
 from fo1.model import Encoded, RegionModel
 from fo1.prompts.tasks import TASKS
+from fo1.rating import Rating
 from fo1.scoring import LABELS_PER_PASS, LABELS_PER_QUESTION, named_scores, region_scores
 from fo1.types import Regions
 from scripted import saying
@@ -142,23 +145,28 @@ def line(label: str, *regions: int) -> str:
     return f"<ground>{label}</ground><objects>{named}</objects>"
 
 
+def free(model: RegionModel, encoded: Encoded, labels: Sequence[str]) -> Rating:
+    return named_scores(model, encoded, DETECT, labels, constrained=False)
+
+
 def test_named_regions_score_as_their_names_when_they_were_written(
     writer: tuple[RegionModel, Encoded],
 ) -> None:
     model, nine = writer
     text = line("Dog", 2, 0) + line("a bird", 1) + line(" cup ", 3)
     with saying(model, text, chances={"<region0>": 0.4, "<region3>": 0.7}):
-        answer, scores = named_scores(model, nine.take(range(4)), DETECT, ["cup", "dog"])
-    assert scores == pytest.approx(np.array([[0, 0, 0, 0.7], [0.4, 0, 0.9, 0]]), abs=1e-5)
-    assert answer.text == text
-    assert [g.phrase for g in answer.groundings] == ["Dog", "a bird", "cup"]
+        said = free(model, nine.take(range(4)), ["cup", "dog"])
+    assert said.scores == pytest.approx(np.array([[0, 0, 0, 0.7], [0.4, 0, 0.9, 0]]), abs=1e-5)
+    assert said.named.tolist() == [[False, False, False, True], [True, False, True, False]]
+    assert said.absence is None and said.answer.text == text
+    assert [g.phrase for g in said.answer.groundings] == ["Dog", "a bird", "cup"]
 
 
 def test_a_region_named_for_two_labels_has_two_scores(writer: tuple[RegionModel, Encoded]) -> None:
     """The second `<region1>` is likelier; of repeats for one label the best counts."""
     model, nine = writer
     with saying(model, line("cup", 1) + line("dog", 1, 2, 2)):
-        written, _ = named_scores(model, nine.take(range(4)), DETECT, ["cup", "dog"])
+        written = free(model, nine.take(range(4)), ["cup", "dog"]).answer
     model_says = iter([0.2, 0.8, 0.3, 0.6])
     region = model.prompts.vocabulary.first_region
 
@@ -171,7 +179,7 @@ def test_a_region_named_for_two_labels_has_two_scores(writer: tuple[RegionModel,
 
     with saying(model, written.text):
         handle = model.base.lm_head.register_forward_hook(rate)
-        _, scores = named_scores(model, nine.take(range(4)), DETECT, ["cup", "dog"])
+        scores = free(model, nine.take(range(4)), ["cup", "dog"]).scores
         handle.remove()
     assert scores == pytest.approx(np.array([[0, 0.2, 0, 0], [0, 0.8, 0.6, 0]]), abs=1e-5)
 
@@ -180,30 +188,109 @@ def test_one_label_is_meant_whatever_the_answer_calls_it(writer: tuple[RegionMod
     model, nine = writer
     for text in (line("cups", 1, 3), "<region1> and <region3>", "<objects><region1><region3>"):
         with saying(model, text):
-            answer, scores = named_scores(model, nine.take(range(4)), DETECT, ["cup"])
-        assert np.flatnonzero(scores[0]).tolist() == [1, 3] and answer.text == text
+            said = free(model, nine.take(range(4)), ["cup"])
+        assert np.flatnonzero(said.named[0]).tolist() == [1, 3] and said.answer.text == text
 
 
 def test_a_name_spelled_in_letters_is_no_surer_than_the_answer(writer: tuple[RegionModel, Encoded]) -> None:
     model, nine = writer
     with saying(model, model.prompts.user_text("<region2>", 0), usual=0.3):
-        answer, scores = named_scores(model, nine.take(range(4)), DETECT, ["cup"])
-    assert scores[0] == pytest.approx([0, 0, 0.3, 0], abs=1e-5) and answer.text == "<region2>"
+        said = free(model, nine.take(range(4)), ["cup"])
+    assert said.scores[0] == pytest.approx([0, 0, 0.3, 0], abs=1e-5) and said.answer.text == "<region2>"
 
 
 def test_groups_answer_one_after_another_in_global_numbers(writer: tuple[RegionModel, Encoded]) -> None:
     model, nine = writer
     texts = line("cup", 3, 0), line("cup") + line("dog", 1), line("cup", 0, 2)
     with saying(model, *texts):
-        answer, scores = named_scores(model, nine, DETECT, ["cup", "dog"])
-    assert answer.text == "\n".join([line("cup", 3, 0), line("cup") + line("dog", 5), line("cup", 8, 11)])
-    assert answer.unknown_regions == (11,), "region 2 of a group of one is none of the nine"
-    assert np.flatnonzero(scores[0]).tolist() == [0, 3, 8] and np.flatnonzero(scores[1]).tolist() == [5]
+        said = free(model, nine, ["cup", "dog"])
+    assert said.answer.text == "\n".join(
+        [line("cup", 3, 0), line("cup") + line("dog", 5), line("cup", 8, 11)]
+    )
+    assert said.answer.unknown_regions == (11,), "region 2 of a group of one is none of the nine"
+    assert [np.flatnonzero(row).tolist() for row in said.named] == [[0, 3, 8], [5]]
 
 
-def test_named_scores_of_nothing(writer: tuple[RegionModel, Encoded]) -> None:
+@pytest.mark.parametrize("constrained", [True, False])
+def test_named_scores_of_nothing(writer: tuple[RegionModel, Encoded], constrained: bool) -> None:
     model, nine = writer
     with saying(model):  # and nothing is asked
-        answer, scores = named_scores(model, nine.take([]), DETECT, ["cup", "dog"])
-        assert scores.shape == (2, 0) and answer.groundings == ()
-        assert named_scores(model, nine, DETECT, [])[1].shape == (0, 9)
+        said = named_scores(model, nine.take([]), DETECT, ["cup", "dog"], constrained)
+        assert said.scores.shape == said.named.shape == (2, 0) and said.answer.groundings == ()
+        assert said.absence is None or said.absence.tolist() == [1, 1]
+        assert named_scores(model, nine, DETECT, [], constrained).scores.shape == (0, 9)
+
+
+# Decoded by the task's grammar
+
+
+def step(model: RegionModel, encoded: Encoded, labels: Sequence[str], said: str) -> np.ndarray:
+    """Chances of the next token after `said`, of a picture with four regions: regions, then stopping."""
+    prompts, tags = model.prompts, model.prompts.vocabulary.tags
+    ids = prompts.prefix(encoded.sight.ids, 4) + prompts.question(DETECT.fill(*labels), 4)
+    with torch.inference_mode(), model.bound([encoded]):
+        logits = model.base(torch.tensor([ids + prompts.answer_text(said, 4)])).logits[0, -1].double()
+    first = prompts.vocabulary.first_region
+    chances = logits.softmax(-1)[[*range(first, first + 4), tags["</objects>"], prompts.template("None")[0]]]
+    stop = chances[4] + chances[5] * said.endswith("<objects>")
+    return np.append(chances[:4].numpy(), stop)
+
+
+def test_every_region_has_its_hazard(writer: tuple[RegionModel, Encoded]) -> None:
+    """Read off the model's own distributions, recomputed one by one for the answer that it wrote."""
+    model, nine = writer
+    four = nine.take(range(4))
+    said = named_scores(model, four, DETECT, ["cup", "dog"])
+    assert [g.phrase for g in said.answer.groundings] == ["cup", "dog"]
+    written = ""
+    for number, (label, found) in enumerate(zip(["cup", "dog"], said.answer.groundings, strict=True)):
+        written += f"<ground>{label}</ground><objects>"
+        steps = [step(model, four, ["cup", "dog"], written)]
+        assert said.absence[number] == pytest.approx(steps[0][-1] / steps[0].sum(), rel=1e-3)
+        for region in found.regions:
+            written += f"<region{region}>"
+            steps.append(step(model, four, ["cup", "dog"], written))
+        written = said.answer.text[: said.answer.text.index("</objects>", len(written)) + len("</objects>")]
+        expected = hazards(np.log(steps), found.regions)
+        assert said.scores[number] == pytest.approx(expected, rel=1e-3) and (expected > 0).all()
+        assert np.flatnonzero(said.named[number]).tolist() == sorted(found.regions)
+
+
+def test_an_answer_in_form_is_kept(writer: tuple[RegionModel, Encoded]) -> None:
+    model, nine = writer
+    text = line("cup", 1, 3) + "<ground>dog</ground><objects>None</objects>"
+    with saying(model, text):
+        said = named_scores(model, nine.take(range(4)), DETECT, ["cup", "dog"])
+    assert said.answer.text == text
+    assert [(g.phrase, g.regions) for g in said.answer.groundings] == [("cup", (1, 3)), ("dog", ())]
+    assert said.absence[0] < 0.5 < said.absence[1]
+    assert (said.scores > 0.5).tolist() == said.named.tolist() == [[False, True, False, True], [False] * 4]
+
+
+def test_a_count_may_be_told_after_the_list(writer: tuple[RegionModel, Encoded]) -> None:
+    model, nine = writer
+    text = line("cup", 1) + " There is 1."
+    for task, kept in ((TASKS["count"], text), (DETECT, line("cup", 1))):
+        with saying(model, text):
+            assert named_scores(model, nine.take(range(4)), task, ["cup"]).answer.text == kept
+
+
+def test_labels_that_look_like_tags_confuse_nobody(writer: tuple[RegionModel, Encoded]) -> None:
+    """They are echoed as they are, and what they name is not found for them."""
+    model, nine = writer
+    labels = ["like <region7>", "<objects>", "</ground><region1>"]
+    said = named_scores(model, nine, DETECT, labels)
+    assert [g.phrase for g in said.answer.groundings] == labels * 4 and said.answer.unknown_regions == ()
+    assert said.answer.text.count("<ground>like <region7></ground><objects>") == 4
+    found = [sorted({r for g in said.answer.groundings[i::3] for r in g.regions}) for i in range(3)]
+    assert [np.flatnonzero(row).tolist() for row in said.named] == found
+
+
+def test_groups_score_all_regions_and_agree_that_there_is_none(writer: tuple[RegionModel, Encoded]) -> None:
+    model, nine = writer
+    together = named_scores(model, nine, DETECT, ["cup"])
+    groups = [nine.take(rows) for rows in (range(4), range(4, 8), range(8, 9))]
+    alone = [named_scores(model, group, DETECT, ["cup"]) for group in groups]
+    assert together.scores[0] == pytest.approx(np.concatenate([one.scores[0] for one in alone]), rel=1e-3)
+    assert together.absence[0] == pytest.approx(np.prod([one.absence[0] for one in alone]), rel=1e-3)
+    assert (together.scores > 0).all()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from fo1.encoders.feature_maps import FeatureMaps, Frame
-from fo1.model import RegionModel
+from fo1.model import Encoded, RegionModel
 from fo1.prompts.builder import ChatFormat, PromptBuilder
 from fo1.prompts.vocabulary import RegionVocabulary
 from fo1.proposals.proposer import Proposer
@@ -24,6 +24,7 @@ from fo1.regions.lexicon import Lexicon
 from fo1.regions.namers import Namer
 from fo1.types import Regions
 from fo1.vlm.blind import BlindFamily
+from fo1.vlm.family import Sight
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
 
@@ -187,6 +188,21 @@ def picture(seed: int = 0, size: tuple[int, int] = (80, 60)) -> Image.Image:
     """A random mosaic of 8 × 6 coloured tiles."""
     tiles = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(tiles).resize(size, Image.Resampling.NEAREST)
+
+
+def read_as(count: int, seed: int) -> Encoded:
+    """A picture with that many regions, as `region_model` would read it; random."""
+    (maps,) = PatchEncoder((8, 8), 48, seed=2)([picture(0)])
+    slot = region_model().prompts.vocabulary.image_slot
+    regions = Regions.of(np.zeros((count, 4)), (80, 60))
+    nothing = torch.zeros(count, 0)
+    return Encoded(
+        regions,
+        embeddings(count, seed),
+        nothing,
+        Sight((slot or 0,), maps, None, {}),
+        embeddings(1, seed + 100),
+    )
 
 
 def embeddings(count: int, seed: int) -> Tensor:

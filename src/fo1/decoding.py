@@ -3,59 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from transformers import (
     GenerationConfig,
-    LogitsProcessor,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
 )
 
 from fo1.errors import PromptError
+from fo1.grammar import Grammar
 from fo1.model import Encoded, RegionModel
-
-
-class WordsOnly(LogitsProcessor):
-    """Keeps added tokens out of free text."""
-
-    def __init__(self, first_added: int) -> None:
-        self.first_added = first_added
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        scores[:, self.first_added :] = torch.finfo(scores.dtype).min
-        return scores
-
-
-class Chances(LogitsProcessor):
-    """Notes how likely the likeliest token of each step is, which is the one that greedy search takes."""
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        best, rest = scores.float().amax(-1), scores.float().logsumexp(-1)
-        self.steps.append((best - rest).exp())
-        return scores
-
-    def rows(self) -> list[list[float]]:
-        """The chances of each row of the batch, step by step."""
-        return torch.stack(self.steps, dim=1).tolist()
+from fo1.processors import Chances, Watch, WellFormed, WordsOnly
 
 
 @dataclass(frozen=True)
 class Written:
     """One generated answer. ids: without the end. text: tags and region names included.
 
-    chances: how likely each token was when it was written; not known of beams.
+    chances: how likely each token was, of those that could be written; not known of beams.
+    watched: (T, W) scores of the watched tokens at each step, before any rule; None if there are none.
     """
 
     ids: tuple[int, ...]
     text: str
     chances: tuple[float, ...]
+    watched: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 @torch.inference_mode()
@@ -66,27 +42,36 @@ def generate(
     max_new_tokens: int = 48,
     beams: int = 1,
     repetition_penalty: float = 1.0,
+    grammars: Sequence[Grammar] = (),
+    watched: Sequence[int] = (),
 ) -> list[Written]:
     """The likeliest continuation of each prompt, as one batch.
 
     shown: for each prompt, the images in it, in order. beams: continuations followed at once; with one, the
     likeliest token is taken at every step. repetition_penalty: above 1, makes what the answer has said
     already less likely; the prompt does not count, or asking about regions would keep them from being named.
-    Raises `PromptError` for settings that make no sense.
+    grammars: one per prompt, which its answer keeps to; none: anything goes. watched: tokens whose scores are
+    noted at every step.
+    Raises `PromptError` for settings that make no sense, and if no answer that a grammar allows is so short.
     """
     _check(max_new_tokens, beams, repetition_penalty)
+    needed = max((grammar.needed(grammar.start) for grammar in grammars), default=0)
+    if needed > max_new_tokens:
+        raise PromptError(f"max_new_tokens is {max_new_tokens}; the answer to these labels takes {needed}")
     if not prompts:
         return []
     longest = max(len(ids) for ids in prompts)
     stop = model.prompts.stop_id
     ids = torch.tensor([[stop] * (longest - len(p)) + list(p) for p in prompts], device=model.device)
     real = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
-    processors = LogitsProcessorList()
+    watch, chances = Watch(watched), Chances()
+    processors = LogitsProcessorList([watch] if watched and beams == 1 else [])
     if repetition_penalty != 1:
         processors.append(RepetitionPenaltyLogitsProcessor(repetition_penalty, longest))
     if model.splice.pointer is not None:
         processors.append(WordsOnly(model.prompts.vocabulary.first_region))
-    chances = Chances()
+    if grammars:
+        processors.append(WellFormed(grammars, longest, max_new_tokens))
     if beams == 1:
         processors.append(chances)
     run = cast(Callable[..., Any], model.base.generate)
@@ -102,9 +87,10 @@ def generate(
             **model.family.inputs(ids, [one.sight for row in shown for one in row]),
         )
     likely = chances.rows() if beams == 1 else [[]] * len(sequences)
+    seen = watch.rows() if watch.steps else [None] * len(sequences)
     return [
-        _written(model, row, steps)
-        for row, steps in zip(sequences[:, longest:].tolist(), likely, strict=True)
+        _written(model, row, *notes)
+        for row, *notes in zip(sequences[:, longest:].tolist(), likely, seen, strict=True)
     ]
 
 
@@ -115,6 +101,8 @@ def generate_text(
     max_new_tokens: int = 48,
     beams: int = 1,
     repetition_penalty: float = 1.0,
+    grammars: Sequence[Grammar] = (),
+    watched: Sequence[int] = (),
 ) -> list[Written]:
     """Answers to one question per image; see `generate`.
 
@@ -129,7 +117,15 @@ def generate_text(
         + model.prompts.question(question, len(one.regions))
         for one, question in zip(encoded, questions, strict=True)
     ]
-    return generate(model, prompts, [[one] for one in encoded], max_new_tokens, beams, repetition_penalty)
+    shown = [[one] for one in encoded]
+    return generate(model, prompts, shown, max_new_tokens, beams, repetition_penalty, grammars, watched)
+
+
+def text_grammars(model: RegionModel, regions: Sequence[int]) -> list[Grammar]:
+    """Of free text to prompts that show so many regions; none for a model whose text is words only."""
+    if model.splice.pointer is not None:
+        return []
+    return [Grammar(model.prompts, model.stop_ids, count) for count in regions]
 
 
 def _check(max_new_tokens: int, beams: int, repetition_penalty: float) -> None:
@@ -160,8 +156,8 @@ def _nothing(model: RegionModel) -> Tensor:
     return table.new_zeros(0, table.shape[1])
 
 
-def _written(model: RegionModel, row: list[int], chances: Sequence[float]) -> Written:
+def _written(model: RegionModel, row: list[int], chances: Sequence[float], watched: Tensor | None) -> Written:
     """A row of new tokens, cut at its end."""
     end = next((i for i, token in enumerate(row) if token in model.stop_ids), len(row))
     text = cast(str, model.prompts.tokenizer.decode(row[:end]))
-    return Written(tuple(row[:end]), text.strip(), tuple(chances[:end]))
+    return Written(tuple(row[:end]), text.strip(), tuple(chances[:end]), watched)

@@ -18,11 +18,13 @@ class Findings(Detections):
 
     absent: asked labels for which the model named no region. answer: as the model writes it, and parsed.
     confidence: for each asked label, the score (N,) of every region of the scene, named or not.
+    absence: for each asked label, the chance that there is none of it; empty if decoding was not constrained.
     """
 
     absent: tuple[str, ...] = ()
     answer: Answer = field(default_factory=lambda: Answer(""))
     confidence: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    absence: dict[str, float] = field(default_factory=dict)
 
 
 def written(grounding: Grounding) -> str:

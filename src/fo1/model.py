@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from fo1.encoders.encoder import VisionEncoder
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.errors import RegionError
 from fo1.lock import Lock
 from fo1.prompts.builder import PromptBuilder
-from fo1.prompts.tree import PromptTree
 from fo1.proposals.proposer import FeatureProposer, Proposer
 from fo1.regions.encoder import HybridRegionEncoder, RegionFeatures
 from fo1.regions.lexicon import Lexicon
 from fo1.types import Regions
 from fo1.vlm.family import Sight, VLMFamily
 from fo1.vlm.splice import RegionSplice
-from fo1.vlm.tap import heard
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """The beginning of a prompt that the base has read.
+
+    ids: its tokens. kept: keys and values of every layer. following: the next token's position, the same on
+    each of the axes along which the base counts.
+    """
+
+    ids: tuple[int, ...]
+    kept: DynamicCache
+    following: int
+    axes: int
+
+    def cache(self) -> DynamicCache:
+        """To go on from. The tensors are shared: a cache grows by putting longer ones in their place."""
+        shared = copy(self.kept)
+        shared.layers = [copy(layer) for layer in self.kept.layers]
+        return shared
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Encoded:
 
     regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, K may be 0.
     sight: what the base's own eyes make of the image. image_tokens: (M, D) that fill the image slots of a
-    base without eyes, M = 0 for others.
+    base without eyes, M = 0 for others. begun: beginnings of prompts about it that were read already.
     """
 
     regions: Regions
@@ -41,6 +59,7 @@ class Encoded:
     evidence: Tensor
     sight: Sight
     image_tokens: Tensor
+    begun: dict[tuple[int, ...], Begun] = field(default_factory=dict, compare=False, repr=False)
 
     def take(self, rows: Sequence[int]) -> Encoded:
         """The same image with the regions at `rows` only."""
@@ -50,6 +69,7 @@ class Encoded:
             regions=self.regions.take(index.numpy()),
             embeddings=self.embeddings[index.to(self.embeddings.device)],
             evidence=self.evidence[index.to(self.evidence.device)],
+            begun={},
         )
 
 
@@ -120,9 +140,7 @@ class RegionModel(nn.Module):
     @torch.inference_mode()
     def encode(self, images: Sequence[Image.Image], regions: Sequence[Regions | None]) -> list[Encoded]:
         """Everything about the images that does not depend on the question."""
-        auxiliary: list[FeatureMaps | None] = [None] * len(images)
-        if self.auxiliary is not None:
-            auxiliary = list(self.auxiliary(images))
+        auxiliary = self._auxiliary_maps(images)
         known = [given for given in regions if given is not None]
         if len(known) < len(regions):
             proposed = self.propose(images, auxiliary)
@@ -132,11 +150,22 @@ class RegionModel(nn.Module):
         encoded = []
         for one, sight, auxiliary_maps in zip(known, self.family.see(images), auxiliary, strict=True):
             features = self.pool(sight.maps, auxiliary_maps, one)
-            embeddings = self.encoder.embed(features)
-            tokens = embeddings[len(one) :] if self.family.blind else embeddings[:0]
-            evidence, seen = features.evidence[: len(one)], sight.without_maps()
-            encoded.append(Encoded(one, embeddings[: len(one)], evidence, seen, tokens))
+            encoded.append(self.embed(features, one, sight.without_maps()))
         return encoded
+
+    def pooled(self, images: Sequence[Image.Image], regions: Sequence[Regions]) -> list[RegionFeatures]:
+        """Features of the regions of images that are only parts of what the base is shown."""
+        seen = zip(self.family.see(images), self._auxiliary_maps(images), regions, strict=True)
+        return [self.encoder.pool(sight.maps, maps, one) for sight, maps, one in seen]
+
+    def _auxiliary_maps(self, images: Sequence[Image.Image]) -> list[FeatureMaps | None]:
+        return [None] * len(images) if self.auxiliary is None else list(self.auxiliary(images))
+
+    def embed(self, features: RegionFeatures, regions: Regions, sight: Sight) -> Encoded:
+        """What `pool` made of an image, as the language model will read it; gradients as they are enabled."""
+        embeddings, count = self.encoder.embed(features), len(regions)
+        tokens = embeddings[count:] if self.family.blind else embeddings[:0]
+        return Encoded(regions, embeddings[:count], features.evidence[:count], sight, tokens)
 
     def bound(self, encoded: Sequence[Encoded]) -> AbstractContextManager[None]:
         """Within this context the base reads and writes about these images, one per row of a batch."""
@@ -182,49 +211,3 @@ class RegionModel(nn.Module):
             raise ValueError("this model has no lexicon")
         named: Tensor = self.splice.pointer(None, embeddings, self.lexicon.words)
         return named + self.encoder.evidence.support_of(self.lexicon.affinity, evidence)
-
-    def last_states(self, prompts: Sequence[Sequence[int]], encoded: Encoded) -> Tensor:
-        """The hidden state after each of several prompts about one image, (B, D). Works for any base."""
-        pad = self.prompts.stop_id
-        longest = max(len(ids) for ids in prompts)
-        ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in prompts], device=self.device)
-        real = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
-        bound = self.splice.bound([encoded.embeddings], [encoded.image_tokens])
-        # What the head reads is the last layer's state, in every base, and no other layer's need be kept.
-        with bound, heard(self.base.get_output_embeddings()) as states:
-            self.base(
-                input_ids=ids,
-                attention_mask=torch.tensor(real, device=self.device),
-                logits_to_keep=1,
-                use_cache=False,
-                **self.family.inputs(ids, [encoded.sight] * len(prompts)),
-            )
-        return states[0][:, -1]
-
-    def hidden_states(
-        self, trees: Sequence[PromptTree], regions: Sequence[Tensor], images: Sequence[Tensor]
-    ) -> Tensor:
-        """Last hidden states (B, T, D) of a batch of prompt trees, right-padded to the longest.
-
-        For bases without eyes, whose positions are plain numbers.
-        """
-        longest = max(len(tree) for tree in trees)
-        ids = pad_sequence([tree.tokens() for tree in trees], batch_first=True)
-        positions = pad_sequence([tree.positions() for tree in trees], batch_first=True)
-        allowed = torch.eye(longest, dtype=torch.bool).repeat(len(trees), 1, 1)
-        for row, tree in zip(allowed, trees, strict=True):
-            row[: len(tree), : len(tree)] = tree.mask()
-        with self.splice.bound(regions, images):
-            output = self.base.model(
-                input_ids=ids.to(self.device),
-                position_ids=positions.to(self.device),
-                attention_mask=additive(allowed, self.base.dtype).to(self.device),
-                use_cache=False,
-            )
-        return output.last_hidden_state
-
-
-def additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, T, S) bool → (B, 1, T, S) mask to add to attention logits; on CPU faster than a boolean one."""
-    mask = torch.zeros(allowed.shape, dtype=dtype)
-    return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]

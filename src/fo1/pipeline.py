@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from fo1.decoding import generate
+from fo1.decoding import generate, text_grammars
 from fo1.errors import RegionError
 from fo1.images import ImageSource, load_image
 from fo1.messages import Message, conversation
 from fo1.model import RegionModel
+from fo1.mosaic import encode_all
 from fo1.scene import Scene, Settings, answers
+from fo1.tiles import Tiles
 from fo1.types import Regions
 
 
@@ -32,7 +34,11 @@ class FO1:
         return self.settings.name
 
     def look(
-        self, image: ImageSource, boxes: ArrayLike | Regions | None = None, top_k: int | None = None
+        self,
+        image: ImageSource,
+        boxes: ArrayLike | Regions | None = None,
+        top_k: int | None = None,
+        tiles: Tiles = None,
     ) -> Scene:
         """Proposals, both encoders and the region tokens of one image, once.
 
@@ -40,17 +46,22 @@ class FO1:
         boxes: use these, (N, 4) xyxy pixels of the original image, instead of the proposer's. There may be
             more than the model has names for: then it is asked in groups.
         top_k: keep only so many, the best by score, in their order; plain boxes all score 1, so the first.
+        tiles: for small things in large images, look at the whole and at overlapping tiles of this side in
+            pixels; "auto" chooses it. Regions are proposed on all of them, and each is read from the tile in
+            which it lies whole. Both encoders run per tile, and so does the vision tower of a base that has
+            one. An image no larger than a tile is looked at as without.
         Raises `ImageError` and `RegionError`.
         """
-        return self.look_many([image], [boxes], top_k)[0]
+        return self.look_many([image], [boxes], top_k, tiles)[0]
 
     def look_many(
         self,
         images: Sequence[ImageSource],
         boxes: Sequence[ArrayLike | Regions | None] | None = None,
         top_k: int | None = None,
+        tiles: Tiles = None,
     ) -> list[Scene]:
-        """As `look`, for several images; those of one size share a batch."""
+        """As `look`, for several images; those of one size share a batch, but for those cut into tiles."""
         if top_k is not None and top_k < 1:
             raise RegionError(f"top_k must be at least 1, got {top_k}")
         started = time.perf_counter()
@@ -61,7 +72,7 @@ class FO1:
         given = [_given(one, image.size) for one, image in zip(sets, pixels, strict=True)]
         loaded = time.perf_counter()
         with self.model.lock:
-            encoded = self.model.encode(pixels, given)
+            encoded = encode_all(self.model, pixels, given, tiles)
         if top_k is not None:
             encoded = [one.take(_best(one.regions, top_k)) for one in encoded]
         share = {"image": (loaded - started) / max(len(pixels), 1)}
@@ -75,12 +86,13 @@ class FO1:
         max_new_tokens: int = 48,
         beams: int = 1,
         repetition_penalty: float = 1.0,
+        constrained: bool = True,
     ) -> list[str]:
         """One free question per scene, answered as a batch; each answer is what `Scene.ask` would say.
 
         Raises `PromptError` for an empty question, and if there is not one for each scene.
         """
-        return answers(scenes, questions, max_new_tokens, beams, repetition_penalty)
+        return answers(scenes, questions, max_new_tokens, beams, repetition_penalty, constrained)
 
     def chat(
         self,
@@ -88,18 +100,23 @@ class FO1:
         max_new_tokens: int = 256,
         beams: int = 1,
         repetition_penalty: float = 1.0,
+        constrained: bool = True,
     ) -> str:
         """What the model says next in a conversation of several turns.
 
         Scenes in the user's messages are images with their regions, which are numbered through all of them:
         the second image's first region follows the first one's last. If together they are more than the model
-        has names for, it sees those that are named, then the best.
+        has names for, it sees those that are named, then the best. Other options are those of `Scene.ask`.
         Raises `PromptError` for messages that make no conversation.
         """
         talk = conversation(self.model, messages)
         with self.model.lock:
             prompt = self.model.prompts.conversation(talk.turns)
-            (said,) = generate(self.model, [prompt], [talk.shown], max_new_tokens, beams, repetition_penalty)
+            count = sum(len(one.regions) for one in talk.shown)
+            grammars = text_grammars(self.model, [count]) if constrained else []
+            (said,) = generate(
+                self.model, [prompt], [talk.shown], max_new_tokens, beams, repetition_penalty, grammars
+            )
         return talk.view.outward(said.text)
 
     def to(self, device: str | torch.device) -> FO1:

@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from fo1.boxes import clip, suppress
-from fo1.decoding import generate_text
+from fo1.decoding import generate_text, text_grammars
 from fo1.errors import PromptError, RegionError
 from fo1.findings import Findings, written
 from fo1.model import Encoded, RegionModel
 from fo1.prompts.parsing import Answer, Grounding, named_regions
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
+from fo1.rating import Rating
 from fo1.scoring import named_scores, region_scores
 from fo1.types import Regions
 from fo1.views import View
@@ -57,27 +58,36 @@ class Scene:
         """What can be pointed at; region N is what the model calls `<regionN>`."""
         return self.encoded.regions
 
-    def detect(self, labels: str | Sequence[str], threshold: float | None = None) -> Findings:
+    @property
+    def writes(self) -> bool:
+        """Does the model write which regions it means? Else it scores them, and what it says follows."""
+        return self.model.splice.pointer is None
+
+    def detect(
+        self, labels: str | Sequence[str], threshold: float | None = None, constrained: bool = True
+    ) -> Findings:
         """All things of each label ("orange, apple" or a list), best first within a label.
 
         With more regions than the model has names for, it is asked about them in groups.
-        threshold: score from which a region is reported; None is the model's own.
+        threshold: score from which a region is reported; None: what the model itself reports, which is what
+            it names, if it writes its answers.
+        constrained: a model that writes keeps to the form of an answer, and every region gets a score. If
+            not, it says what it likes, and only the regions it names have one.
         Raises `PromptError` if there is no label to ask for.
         """
-        return self._ground("detect", clean_labels(labels), threshold)
+        return self._ground("detect", clean_labels(labels), threshold, constrained)
 
-    def find(self, phrase: str, threshold: float | None = None) -> Findings:
+    def find(self, phrase: str, threshold: float | None = None, constrained: bool = True) -> Findings:
         """The one thing a phrase describes ("the left cup"), or nothing."""
-        labels = clean_labels([phrase])
-        return self._ground("detect", labels, threshold, limit=1)
+        return self._ground("detect", clean_labels([phrase]), threshold, constrained, limit=1)
 
-    def count(self, label: str, threshold: float | None = None) -> int:
+    def count(self, label: str, threshold: float | None = None, constrained: bool = True) -> int:
         """How many there are: as many as the model would point at."""
-        return len(self.locate(label, threshold))
+        return len(self.locate(label, threshold, constrained))
 
-    def locate(self, label: str, threshold: float | None = None) -> Findings:
+    def locate(self, label: str, threshold: float | None = None, constrained: bool = True) -> Findings:
         """What `count` counts."""
-        return self._ground("count", clean_labels([label]), threshold)
+        return self._ground("count", clean_labels([label]), threshold, constrained)
 
     def describe(self, region: int | None = None) -> str:
         """A few words for one region, or for the whole image.
@@ -119,16 +129,22 @@ class Scene:
         return [(chosen[i], float(chances[i])) for i in best]
 
     def ask(
-        self, question: str, max_new_tokens: int = 48, beams: int = 1, repetition_penalty: float = 1.0
+        self,
+        question: str,
+        max_new_tokens: int = 48,
+        beams: int = 1,
+        repetition_penalty: float = 1.0,
+        constrained: bool = True,
     ) -> str:
         """A free question; `<regionN>` in it means that region. Raises `PromptError` if it is empty.
 
         With more regions than the model has names for, it sees those the question names, then the best.
         beams: answers that are followed at once, to keep the likeliest. repetition_penalty: above 1, makes
-        what the answer has said already less likely.
+        what the answer has said already less likely. constrained: only regions that exist are named, and all
+        tags are closed, also if the answer is cut; other words are free.
         """
         started = time.perf_counter()
-        (answer,) = answers([self], [question], max_new_tokens, beams, repetition_penalty)
+        (answer,) = answers([self], [question], max_new_tokens, beams, repetition_penalty, constrained)
         self._spent("answer", started)
         return answer
 
@@ -140,61 +156,61 @@ class Scene:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
 
     def _ground(
-        self, task: str, labels: list[str], threshold: float | None, limit: int | None = None
+        self,
+        task: str,
+        labels: list[str],
+        threshold: float | None,
+        constrained: bool,
+        limit: int | None = None,
     ) -> Findings:
         if threshold is not None and not 0 <= threshold <= 1:
             raise PromptError(f"threshold must be between 0 and 1, got {threshold}")
         started = time.perf_counter()
-        answer, scores = self._scores(task, labels)
+        rating = self._rate(task, labels, constrained)
         self._spent("answer", started)
         least = self.settings.threshold if threshold is None else threshold
-        chosen_by_model = answer is not None and len(self.regions) <= self.model.capacity
-        groups = [self._kept(row, least, merge=not chosen_by_model)[:limit] for row in scores]
-        return self._findings(labels, groups, scores, answer)
+        sure = (rating.scores >= least) & (rating.scores > 0)
+        merge = len(self.regions) > self.model.capacity
+        if rating.named is not None and threshold is None:
+            sure &= rating.named  # by a model that names each thing once, if it sees all regions at once
+        else:
+            merge = True
+        groups = [self._kept(*row, merge=merge)[:limit] for row in zip(rating.scores, sure, strict=True)]
+        return self._findings(labels, groups, rating)
 
-    def _scores(self, task: str, labels: list[str]) -> tuple[Answer | None, NDArray[np.float32]]:
-        """What the model writes, if it writes, and the score (L, N) of each label and region."""
+    def _rate(self, task: str, labels: list[str], constrained: bool) -> Rating:
         if not len(self.regions):
-            return None, np.zeros((len(labels), 0), np.float32)
+            return Rating(np.zeros((len(labels), 0), np.float32), np.ones(len(labels), np.float32))
         with self.model.lock:
-            if self.model.splice.pointer is None:
-                return named_scores(self.model, self.encoded, TASKS[task], labels)
-            rated = region_scores(self.model, self.encoded, TASKS[task], labels, self.settings.temperature)
-            return None, rated.numpy()
+            if self.writes:
+                return named_scores(self.model, self.encoded, TASKS[task], labels, constrained)
+            scores = region_scores(self.model, self.encoded, TASKS[task], labels, self.settings.temperature)
+            return Rating(scores.numpy(), (1 - scores).prod(dim=1).numpy())
 
-    def _kept(self, scores: NDArray[np.float32], threshold: float, merge: bool) -> NDArray[np.int64]:
-        """Regions of one label: sure enough, and, with `merge`, each thing once; best first.
-
-        A model that has seen all regions at once when it wrote its answer has done the merging itself.
-        """
-        sure = np.flatnonzero((scores >= threshold) & (scores > 0))
+    def _kept(self, scores: NDArray[np.float32], sure: NDArray[np.bool_], merge: bool) -> NDArray[np.int64]:
+        """Regions of one label of which the model is sure, best first; with `merge`, each thing once."""
+        rows = np.flatnonzero(sure)
         if not merge:
-            return sure[np.argsort(-scores[sure], kind="stable")]
-        return sure[suppress(self.regions.xyxy[sure], scores[sure], DUPLICATE_IOU, DUPLICATE_COVER)]
+            return rows[np.argsort(-scores[rows], kind="stable")]
+        return rows[suppress(self.regions.xyxy[rows], scores[rows], DUPLICATE_IOU, DUPLICATE_COVER)]
 
-    def _findings(
-        self,
-        labels: list[str],
-        groups: list[NDArray[np.int64]],
-        scores: NDArray[np.float32],
-        answer: Answer | None,
-    ) -> Findings:
+    def _findings(self, labels: list[str], groups: list[NDArray[np.int64]], rating: Rating) -> Findings:
         index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
         groundings = tuple(
             Grounding(label, tuple(sorted(group.tolist())))
             for label, group in zip(labels, groups, strict=True)
         )
+        chosen = [row[group] for row, group in zip(rating.scores, groups, strict=True)]
         return Findings(
             clip(self.regions.xyxy[index], self.regions.image_size),
-            np.concatenate(
-                [*(row[g] for row, g in zip(scores, groups, strict=True)), np.zeros(0, np.float32)]
-            ),
+            np.concatenate([*chosen, np.zeros(0, np.float32)]),
             tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
             index,
             self.regions.image_size,
             absent=tuple(label for label, group in zip(labels, groups, strict=True) if not len(group)),
-            answer=answer or Answer("".join(map(written, groundings)), groundings),
-            confidence=dict(zip(labels, scores, strict=True)),
+            answer=rating.answer or Answer("".join(map(written, groundings)), groundings),
+            confidence=dict(zip(labels, rating.scores, strict=True)),
+            absence={} if rating.absence is None else dict(zip(labels, rating.absence.tolist(), strict=True)),
         )
 
 
@@ -204,6 +220,7 @@ def answers(
     max_new_tokens: int = 48,
     beams: int = 1,
     repetition_penalty: float = 1.0,
+    constrained: bool = True,
 ) -> list[str]:
     """One free question per scene of one model, answered as a batch; see `Scene.ask`."""
     if len(questions) != len(scenes):
@@ -220,5 +237,6 @@ def answers(
     asked = [view.inward(question) for view, question in zip(shown, questions, strict=True)]
     encoded = [view.of(scene.encoded) for view, scene in zip(shown, scenes, strict=True)]
     with model.lock:
-        said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty)
+        grammars = text_grammars(model, [len(one.regions) for one in encoded]) if constrained else []
+        said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty, grammars)
     return [view.outward(one.text) for view, one in zip(shown, said, strict=True)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from fo1.model import additive
+from fo1.forest import additive
 from fo1.prompts.tree import PromptTree
 from tiny import llama
 

@@ -55,13 +55,23 @@ class Grounded:
         regions, threshold = scene.regions, scene.settings.threshold
         scores: dict[str, FloatArray] = {}
         ranked: dict[str, tuple[int, ...]] = {}
+        written: dict[str, set[int]] = {}
         step = chunk or len(asked)
         for start in range(0, len(asked), step):
             # Reported at any score: duplicates are merged best first, so a threshold can follow.
             found = scene.detect(asked[start : start + step], threshold=0.0)
             scores |= found.confidence
             ranked |= {label: tuple(found.by_label(label).regions.tolist()) for label in found.confidence}
-        named = {label: tuple(r for r in ranked[label] if scores[label][r] >= threshold) for label in scores}
+            for grounding in found.answer.groundings if scene.writes else ():
+                written.setdefault(grounding.phrase, set()).update(grounding.regions)
+        named = {
+            label: tuple(
+                r
+                for r in ranked[label]
+                if (r in written.get(label, ()) if scene.writes else scores[label][r] >= threshold)
+            )
+            for label in scores
+        }
         return cls(regions.xyxy, regions.image_size, regions.scores, scores, ranked, named)
 
     def by(self, confidence: Confidence) -> Grounded:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
 from fo1.errors import PromptError
 from fo1.prompts.conversation import Shown, Turn, check_turns
+from fo1.prompts.spelling import Spelling
 from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, REGION_NAME, TAGS, RegionVocabulary
 
 _TAGGED = re.compile("(" + "|".join(TAGS) + ")")
@@ -56,6 +58,13 @@ class PromptBuilder:
     def stop_id(self) -> int:
         """The token that ends an answer."""
         return cast(int, self.tokenizer.convert_tokens_to_ids(self.chat.stop))
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """What answers may not spell in letters; it takes a look at the whole vocabulary."""
+        vocabulary = self.vocabulary
+        regions = range(vocabulary.first_region, vocabulary.first_region + vocabulary.capacity)
+        return Spelling(self.tokenizer, {*regions, *vocabulary.tags.values()})
 
     def template(self, text: str) -> list[int]:
         """Ids of our own text, in which special tokens mean themselves."""

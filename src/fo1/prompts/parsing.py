@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fo1.prompts.vocabulary import REGION_NAME, region_name
 
-_TAG = re.compile(rf"<\s*(/?)\s*(ground|objects)\s*>|{REGION_NAME.pattern}")
+TAG = re.compile(rf"<\s*(/?)\s*(ground|objects)\s*>|{REGION_NAME.pattern}")
 # What stands after `<objects>`: regions or `None`. Anything else there, say in an unterminated list, is text.
 _LIST = re.compile(rf"<\s*objects\s*>(?:[\s,]*(?:{REGION_NAME.pattern}|None\b))*")
 
@@ -35,7 +35,7 @@ class Answer:
     @property
     def plain(self) -> str:
         """The text without tags and region names, white space collapsed."""
-        return " ".join(_TAG.sub("", _LIST.sub("", self.text)).split())
+        return " ".join(TAG.sub("", _LIST.sub("", self.text)).split())
 
 
 def named_regions(text: str) -> list[int]:
@@ -55,7 +55,7 @@ def mentions(text: str) -> list[tuple[str, list[int]]]:
     raises. A region outside `<objects>` belongs to the last phrase, or to an empty one.
     """
     phrases: list[tuple[str, list[int]]] = []
-    for match in _TAG.finditer(text):
+    for match in TAG.finditer(text):
         closing, tag, number = match.groups()
         if tag == "ground" and not closing:
             phrases.append((_until_tag(text, match.end()), []))
@@ -81,5 +81,5 @@ def parse_answer(text: str, region_count: int) -> Answer:
 
 
 def _until_tag(text: str, start: int) -> str:
-    following = _TAG.search(text, start)
+    following = TAG.search(text, start)
     return " ".join(text[start : following.start() if following else len(text)].split())

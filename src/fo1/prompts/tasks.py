@@ -9,19 +9,22 @@ from typing import Literal
 
 from fo1.errors import PromptError
 
+AnswerKind = Literal["grounding", "grounding then text", "text"]
+"""What answers look like: the regions of each asked label, these and then words, or free text."""
+
 
 @dataclass(frozen=True)
 class TaskSpec:
     """One task. A new task is one entry in `TASKS`.
 
     instruction: what the user's turn says; `{}` is filled with labels, a phrase, `<regionN>` or a question.
-    answer: "grounding" answers name regions per label; "text" answers are free.
+    answer: what the answer looks like, and by which grammar it is decoded.
     regions: does it make sense without any region?
     """
 
     name: str
     instruction: str
-    answer: Literal["grounding", "text"]
+    answer: AnswerKind
     needs_regions: bool = True
 
     def fill(self, *parts: str) -> str:
@@ -39,7 +42,7 @@ TASKS = {
             "count",
             "How many {} are there in this image? Count each instance of the target object. Locate them with "
             "object indexes and then answer the question with the number of objects.",
-            "grounding",
+            "grounding then text",
         ),
         TaskSpec("read", "Please provide the ocr results of {} in the image.", "text"),
         TaskSpec("describe", "Provide a brief description for {}.", "text"),

@@ -7,6 +7,7 @@ root-to-leaf path is read exactly as if it stood alone.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,14 +17,18 @@ from torch import Tensor
 
 @dataclass
 class PromptTree:
-    """Segments in the order they were added; `add` returns the number by which children name their parent."""
+    """Segments in the order they were added; `add` returns the number by which children name their parent.
+
+    answers: which segments the model writes, or begin with what it writes; the others are read.
+    """
 
     ids: list[list[int]] = field(default_factory=list)
+    answers: list[bool] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
-    def add(self, ids: Sequence[int], parent: int = -1) -> int:
+    def add(self, ids: Sequence[int], parent: int = -1, answer: bool = False) -> int:
         """Appends a segment of one or more tokens below `parent` (-1: the root). Returns its number."""
         if not -1 <= parent < len(self.ids):
             raise ValueError(f"parent {parent} is not a segment yet")
@@ -33,6 +38,7 @@ class PromptTree:
         self.starts.append(0 if parent < 0 else self.starts[parent] + len(self.ids[parent]))
         self.ids.append(list(ids))
         self.parents.append(parent)
+        self.answers.append(answer)
         return len(self.ids) - 1
 
     def __len__(self) -> int:
@@ -43,10 +49,18 @@ class PromptTree:
         """Index, in the flat sequence, of a segment's last token."""
         return self.offsets[segment] + len(self.ids[segment]) - 1
 
+    def segment(self, place: int) -> int:
+        """The segment in which a place of the flat sequence is."""
+        return bisect_right(self.offsets, place) - 1
+
+    def line(self, segment: int) -> list[int]:
+        """The segments from the root to this one."""
+        above = self.line(self.parents[segment]) if self.parents[segment] >= 0 else []
+        return [*above, segment]
+
     def path(self, segment: int) -> list[int]:
         """Token ids from the root to the end of a segment, as they read alone."""
-        above = self.path(self.parents[segment]) if self.parents[segment] >= 0 else []
-        return above + self.ids[segment]
+        return [token for number in self.line(segment) for token in self.ids[number]]
 
     def tokens(self) -> Tensor:
         """Flat token ids, (T,)."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -49,6 +50,17 @@ class VLMFamily(ABC):
     reads_prompt_both_ways: ClassVar[bool] = False
     """Does the base read a prompt in both directions? Then `token_type_ids` are 1 for an answer to learn."""
 
+    @property
+    def reads_trees(self) -> bool:
+        """Can prompts that share a prefix be read as one sequence, under a mask of their own?
+
+        Every layer must attend to all that is allowed, and forwards only.
+        """
+        text = self.base.config.get_text_config().to_dict()
+        full = set(text.get("layer_types") or ["full_attention"]) == {"full_attention"}
+        slides = text.get("sliding_window") and text.get("use_sliding_window", True)
+        return full and not slides and not self.reads_prompt_both_ways
+
     model_types: ClassVar[tuple[str, ...]]
     """Values of the base config's `model_type` that this family serves."""
 
@@ -81,3 +93,7 @@ class VLMFamily(ABC):
         ids: (B, T) padded prompts. sights: of all images in them, in the order in which they stand there, row
         by row. No sights: what a text-only batch needs.
         """
+
+    def positions(self, ids: Tensor, sight: Sight) -> Tensor:
+        """(A, T) positions of a prompt's tokens, one row per axis along which the base counts; (T,) ids."""
+        return torch.arange(len(ids), device=ids.device)[None]

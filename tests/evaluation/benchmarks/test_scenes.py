@@ -18,7 +18,7 @@ from fo1.evaluation.benchmarks.scenes import Scenes, photos
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.referring import Referral
 from fo1.evaluation.truth import BoxTruth
-from fo1.training.names import conflicts
+from fo1.training.smol.names import conflicts
 from training.miniature import Painted
 
 PHOTOS = Path(__file__).resolve().parents[3] / "photos"

@@ -10,10 +10,10 @@ import numpy as np
 from fo1.evaluation.benchmark import Sample
 from fo1.evaluation.benchmarks.scene_truth import SceneTruth
 from fo1.evaluation.truth import BoxTruth
-from fo1.training import names as words
-from fo1.training.assets import Catalogue
-from fo1.training.compose import SceneComposer, Split
-from fo1.training.features import NamedScene
+from fo1.training.smol import names as words
+from fo1.training.smol.assets import Catalogue
+from fo1.training.smol.compose import SceneComposer, Split
+from fo1.training.smol.features import NamedScene
 from fo1.types import FloatArray
 
 SCENES = 100

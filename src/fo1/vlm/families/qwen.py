@@ -112,6 +112,15 @@ class QwenFamily(VLMFamily):
             inputs["mm_encoder_outputs"] = {"image": _merged([sight.outputs for sight in sights])}
         return inputs
 
+    def positions(self, ids: Tensor, sight: Sight) -> Tensor:
+        """Three rows: an image's tokens count frames, rows and columns."""
+        given = self.inputs(ids[None], [sight])
+        kinds, grid = given["mm_token_type_ids"], given["image_grid_thw"]
+        counted: Tensor = self._base.model.get_rope_index(
+            ids[None], mm_token_type_ids=kinds, image_grid_thw=grid
+        )[0]
+        return counted[:, 0]
+
 
 def _merged(outputs: Sequence[Any]) -> Any:
     """Outputs of several images as one: a tensor per image, and per deepstack layer a tensor per image."""
