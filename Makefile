@@ -54,13 +54,13 @@ format: $(STAMP) ## put the code into its standard form
 	$(BIN)/ruff format .
 
 train-tiny: $(STAMP) ## both stages of training on a tiny random model (a minute)
-	$(BIN)/python -m fo1.training.attached.tiny
+	$(BIN)/python -m fo1.training.tiny
 
 train-smol: $(STAMP) ## train the bundled model again from packages (hours)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/train_smol.sh
 
 eval-smol: $(STAMP) ## measure the bundled model
-	$(BIN)/python -m fo1.evaluation
+	$(BIN)/fo1 eval fo1-scenes
 
 clean: ## remove the environment, caches and the demo picture
 	rm -rf $(VENV) .venv-timm .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"

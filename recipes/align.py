@@ -1,6 +1,6 @@
 """Stage 1: the region encoder and the rows of the added tokens. All numbers are our choice.
 
-python -m fo1.training.attached recipes/align.py --out runs/align
+fo1 train recipes/align.py --out runs/align
 """
 
 from pathlib import Path
@@ -10,8 +10,8 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 import fo1
 from fo1.data.matching import ProposalMix
-from fo1.training.attached.recipe import Recipe
-from fo1.training.attached.stage import Stage
+from fo1.training.recipe import Recipe
+from fo1.training.stage import Stage
 
 BASE = "Qwen/Qwen2.5-VL-3B-Instruct"
 

@@ -2,7 +2,7 @@
 
 All numbers are our choice.
 
-python -m fo1.training.attached recipes/instruct.py --out runs/instruct
+fo1 train recipes/instruct.py --out runs/instruct
 
 For all of the language model instead: rank=0 and {"language.*": 1e-5} (its head too, if it has its own:
 "base.lm_head.*"). The base's own vision tower stays frozen either way.
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import fo1
 from fo1.data.matching import ProposalMix
-from fo1.training.attached.recipe import Recipe
-from fo1.training.attached.stage import Stage
+from fo1.training.recipe import Recipe
+from fo1.training.stage import Stage
 
 recipe = Recipe(
     model=lambda: fo1.load("runs/align/model", dtype="bfloat16"),

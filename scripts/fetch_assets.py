@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from fo1.training import assets
+from fo1.training.smol import assets
 
 log = logging.getLogger("fetch_assets")
 

@@ -10,7 +10,7 @@ mkdir -p "$work"
 
 [ -f "$work/assets/catalogue.json" ] || python scripts/fetch_assets.py "$work/assets"
 [ -f "$work/photos/index.json" ] || python scripts/fetch_photos.py "$work/photos"
-python -m fo1.training --bundle "$bundle" --features "$work/features" features \
+python -m fo1.training.smol --bundle "$bundle" --features "$work/features" features \
   --assets "$work/assets" --photos "$work/photos" --scenes 8000
-python -m fo1.training --bundle "$bundle" --features "$work/features" train --out "$work/run"
+python -m fo1.training.smol --bundle "$bundle" --features "$work/features" train --out "$work/run"
 echo "The plug-in is in $work/run/plugin.safetensors; copy it to $bundle to ship it."

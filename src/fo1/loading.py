@@ -10,7 +10,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from fo1.checkpoints.config import kind_of
-from fo1.checkpoints.native import bundled, bundled_proposer, load_native
+from fo1.checkpoints.native import Native, bundled, bundled_proposer, load_native, save_native
 from fo1.errors import CheckpointError
 from fo1.pipeline import FO1
 from fo1.scene import Settings
@@ -39,9 +39,10 @@ def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: st
 
 
 def save(model: FO1, folder: str | Path) -> None:
-    """Writes a model that `attach` made, or one that was loaded in that format, into a new folder.
+    """Writes a model that `attach` made, or one that was loaded in that format or a native one, into a new
+    folder.
 
-    Raises `CheckpointError` if the folder is not empty, and for a model that this format cannot hold.
+    Raises `CheckpointError` if the folder is not empty, and for a model that these formats cannot hold.
     """
     from fo1.checkpoints.attached import Parts, save_attached
     from fo1.checkpoints.compose import stored_parts
@@ -49,6 +50,10 @@ def save(model: FO1, folder: str | Path) -> None:
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
+    if isinstance(model.description, Native):
+        target.mkdir(parents=True, exist_ok=True)
+        save_native(model.model, model.description, target)
+        return
     if not isinstance(model.description, Parts):
         raise CheckpointError(f"{model.name} is not an attached model; its files are those it came from")
     parts = stored_parts(model.model, model.description)
@@ -65,8 +70,9 @@ def _loaded(folder: Path, dtype: torch.dtype) -> FO1:
     """The format is what `config.json` says, never what the folder is called."""
     kind = kind_of(folder)
     if kind == "native":
-        built, config = load_native(folder, dtype)
-        return FO1(built, Settings(config.name, config.threshold, config.temperature))
+        built, native = load_native(folder, dtype)
+        config = native.config
+        return FO1(built, Settings(config.name, config.threshold, config.temperature), native)
     # Imported late: they bring in every family of vision-language models, which the bundled one does without.
     from fo1.checkpoints.attached import load_attached_parts
     from fo1.checkpoints.compose import compose

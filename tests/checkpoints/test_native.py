@@ -148,8 +148,8 @@ def test_a_real_folder_loads(folder: Path) -> None:
     model = load_untrained(folder, ModelConfig.read(folder), torch.float32)
     model.splice.input_rows.data.normal_(0, 0.1)
     save_plugin(model, folder)
-    loaded, config = load_native(folder, torch.bfloat16)
-    assert config.name == "untrained"
+    loaded, native = load_native(folder, torch.bfloat16)
+    assert native.config.name == "untrained" and native.folder == folder
     assert torch.equal(loaded.splice.input_rows, model.splice.input_rows.half().float())
     assert {p.dtype for p in loaded.base.parameters()} == {torch.bfloat16}
     assert {p.dtype for p in loaded.auxiliary.parameters()} == {torch.bfloat16}

@@ -12,7 +12,7 @@ from fo1.data.record import Dialogue, ImageRef, Record, Turn
 from fo1.data.settings import SettingError
 from fo1.prompts.parsing import parse_answer
 from fo1.prompts.tasks import TASKS
-from fo1.training import names
+from fo1.training.smol import names
 
 FRUIT = ("apple", "banana", "cherry", "lemon", "orange")
 SIBLINGS = {fruit: tuple(other for other in FRUIT if other != fruit) for fruit in FRUIT}

@@ -1,3 +1,5 @@
+"""What an exercise of a record asks and teaches: in words, and where regions are scored."""
+
 from __future__ import annotations
 
 import random
@@ -5,18 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from fo1.data.packing import UNLEARNT, Packed, Packer
+from fo1.data.exercise import Exercise
+from fo1.data.packing import Packer
 from fo1.data.record import Dialogue, ImageRef, Record, Turn
 from fo1.data.settings import SettingError
 from fo1.errors import PromptError
-from fo1.model import additive
 from fo1.prompts.builder import ChatFormat, PromptBuilder
 from fo1.prompts.conversation import Shown
 from fo1.prompts.conversation import Turn as PromptTurn
 from fo1.prompts.vocabulary import RegionVocabulary
-from tiny import byte_tokenizer, llama
+from tiny import byte_tokenizer
 
 BRIEF: dict[str, Any] = {"start": "<|im_start|>", "system": "Be kind.", "region_slots": False}
 FORMATS: list[dict[str, Any]] = [
@@ -55,125 +56,149 @@ def plain(prompts: PromptBuilder, image: list[int], regions: int, dialogue: Dial
     return prompts.conversation(turns)
 
 
-def branches(packed: Packed) -> list[int]:
-    return list(range(1, len(packed.tree.ids)))
+def answers(exercise: Exercise) -> list[int]:
+    """The segments that the model writes."""
+    return [segment for segment, written in enumerate(exercise.tree.answers) if written]
+
+
+def written(exercise: Exercise) -> list[int]:
+    return [word.token for word in exercise.words]
+
+
+def text(prompts: PromptBuilder, ids: list[int]) -> str:
+    return prompts.tokenizer.decode(ids)
 
 
 @pytest.mark.parametrize("chat", FORMATS)
 @pytest.mark.parametrize("regions", [0, 3])
-def test_every_branch_reads_as_the_plain_conversation(chat: dict[str, Any], regions: int) -> None:
+def test_every_dialogue_reads_as_the_plain_conversation(chat: dict[str, Any], regions: int) -> None:
     prompts = builder(**chat)
     image = [prompts.vocabulary.image_slot] * 4
     asked = record(DETECT, CHAT, TOLD, TOLD_TOO, talk("Hi.", "Hello."), regions=regions)
-    packing = Packer(prompts, 10_000)(asked, image)
-    assert sorted(n for packed in packing.trees for n in packed.dialogues) == [0, 1, 2, 3, 4]
-    for packed in packing.trees:
-        positions = packed.tree.positions()
-        for segment, number in zip(branches(packed), packed.dialogues, strict=True):
+    exercises = Packer(prompts, 10_000)(asked, image).exercises
+    assert sorted(n for one in exercises for n in one.dialogues) == [0, 1, 2, 3, 4]
+    for one in exercises:
+        for segment, number in zip(answers(one), one.dialogues, strict=True):
             dialogue = asked.dialogues[number]
             expected = plain(prompts, image, regions, dialogue)
             expected += [*prompts.answer_text(dialogue[-1].text, regions), prompts.stop_id]
-            assert packed.tree.path(segment) == expected
-            start, last = packed.tree.offsets[segment], packed.tree.last(segment)
-            shared = len(packed.tree.ids[0])
-            assert positions[start : last + 1].tolist() == list(range(shared, len(expected)))
-            assert positions[:shared].tolist() == list(range(shared))
+            assert one.tree.path(segment) == expected
 
 
 def test_dialogues_share_the_prefix_of_their_system_message() -> None:
-    prompts = builder()
-    packing = Packer(prompts, 10_000)(record(DETECT, TOLD, CHAT, TOLD_TOO), [7])
-    assert [packed.dialogues for packed in packing.trees] == [[0, 2], [1, 3]]
-    assert all(set(packed.tree.parents[1:]) == {0} for packed in packing.trees)
-
-
-def test_branches_do_not_see_each_other() -> None:
-    packed = Packer(builder(), 10_000)(record(DETECT, CHAT, DETECT), [7]).trees[0]
-    mask, tree = packed.tree.mask(), packed.tree
-    shared = len(tree.ids[0])
-    for a in branches(packed):
-        rows = slice(tree.offsets[a], tree.last(a) + 1)
-        size = len(tree.ids[a])
-        assert mask[rows, :shared].all()
-        assert mask[rows, rows].equal(torch.ones(size, size).tril().bool())
-        for b in branches(packed):
-            assert a == b or not mask[rows, tree.offsets[b] : tree.last(b) + 1].any()
-
-
-def test_a_model_reads_a_branch_as_if_it_stood_alone() -> None:
-    prompts = builder()
-    packed = Packer(prompts, 10_000)(record(DETECT, CHAT, TOLD), [7]).trees[0]
-    base = llama(len(prompts.tokenizer))
-    labels = packed.labels()
-    with torch.inference_mode():
-        logits = base(
-            input_ids=packed.tree.tokens()[None],
-            position_ids=packed.tree.positions()[None],
-            attention_mask=additive(packed.tree.mask()[None], torch.float32),
-        ).logits[0]
-        packed_loss = torch.nn.functional.cross_entropy(
-            logits[:-1], labels[1:], ignore_index=UNLEARNT, reduction="sum"
-        )
-        alone = torch.zeros(())
-        for ids, learnt in packed.rows():
-            row, bears = torch.tensor(ids), torch.tensor(learnt)
-            alone += torch.nn.functional.cross_entropy(
-                base(input_ids=row[None]).logits[0, :-1],
-                row.masked_fill(~bears, UNLEARNT)[1:],
-                reduction="sum",
-            )
-    torch.testing.assert_close(packed_loss, alone, rtol=1e-4, atol=1e-4)
+    exercises = Packer(builder(), 10_000)(record(DETECT, TOLD, CHAT, TOLD_TOO), [7]).exercises
+    assert [one.dialogues for one in exercises] == [[0, 2], [1, 3]]
+    assert [one.tree.parents for one in exercises] == [[-1, 0, 1, 0, 3]] * 2
 
 
 @pytest.mark.parametrize("chat", FORMATS)
-def test_only_answers_and_their_stops_bear_loss(chat: dict[str, Any]) -> None:
+def test_answers_and_their_stops_are_learnt_and_nothing_else(chat: dict[str, Any]) -> None:
     prompts = builder(**chat)
-    asked = record(CHAT, DETECT)
-    (packed,) = Packer(prompts, 10_000)(asked, [7]).trees
-    labels, stop = packed.labels(), [prompts.stop_id]
-    assert (labels[packed.loss_mask()] == packed.tree.tokens()[packed.loss_mask()]).all()
-    assert (labels[~packed.loss_mask()] == UNLEARNT).all()
+    (exercise,) = Packer(prompts, 10_000)(record(CHAT, DETECT), [7]).exercises
+    stop = [prompts.stop_id]
     between = stop if prompts.chat.stop in prompts.chat.after_answer else []
     said = [prompts.answer_text(turn.text, 3) for turn in (*CHAT[1::2], *DETECT[1::2])]
-    assert labels[labels != UNLEARNT].tolist() == (
-        said[0] + between + said[1] + between + said[2] + stop + said[3] + stop
-    )
-    assert not any(packed.learnt[0]) and not any(segment[0] for segment in packed.learnt)
+    assert written(exercise) == said[0] + between + said[1] + between + said[2] + stop + said[3] + stop
+    assert not exercise.picks
 
 
-def test_rows_are_the_branches() -> None:
-    packed = Packer(builder(), 10_000)(record(DETECT, CHAT), [7]).trees[0]
-    rows = packed.rows()
-    assert [ids for ids, _ in rows] == [packed.tree.path(segment) for segment in branches(packed)]
-    assert all(len(ids) == len(learnt) for ids, learnt in rows)
-    assert sum(sum(learnt) for _, learnt in rows) == int(packed.loss_mask().sum())
+@pytest.mark.parametrize("chat", FORMATS)
+def test_every_word_follows_its_place(chat: dict[str, Any]) -> None:
+    prompts = builder(**chat)
+    (exercise,) = Packer(prompts, 10_000)(record(CHAT, DETECT), [7]).exercises
+    tree = exercise.tree
+    tokens, positions, seen = tree.tokens(), tree.positions(), tree.mask()
+    for place, token in exercise.words:
+        after = (positions == positions[place] + 1) & (tokens == token) & seen[:, place]
+        assert after.sum() == 1
 
 
-def test_what_finds_no_room_goes_into_another_tree() -> None:
+def test_scored_regions_are_picks_and_not_words() -> None:
+    """Each label is asked for as `detect` asks, up to where its regions would be named."""
+    prompts = builder()
+    both = talk("Find.", DETECT[1].text + " <ground> a dog </ground><objects>None</objects>")
+    (exercise,) = Packer(prompts, 10_000, scored=True)(record(both), [7]).exercises
+    cup, dog = exercise.picks
+    assert (cup.phrase, cup.target.tolist()) == ("cup", [1, 0, 1])
+    assert (dog.phrase, dog.target.tolist()) == ("a dog", [0, 0, 0])
+    root = prompts.prefix([7], 3) + prompts.question("Find.", 3)
+    for pick, segment in zip(exercise.picks, answers(exercise), strict=True):
+        assert pick.place == exercise.tree.last(segment)
+        assert exercise.tree.path(segment) == root + prompts.naming(pick.phrase, 3)
+    assert not exercise.words and exercise.places == [cup.place, dog.place]
+
+
+def test_what_is_said_after_the_labels_is_learnt_too() -> None:
+    prompts = builder()
+    counting = talk("How many?", DETECT[1].text + "2")
+    (exercise,) = Packer(prompts, 10_000, scored=True)(record(counting), [7]).exercises
+    assert [pick.phrase for pick in exercise.picks] == ["cup"]
+    said = "<ground>cup</ground><objects></objects>2"
+    assert written(exercise) == [*prompts.answer_text(said, 3), prompts.stop_id]
+
+
+@pytest.mark.parametrize(
+    "dialogue",
+    [talk("Describe.", "A <ground>cup</ground><objects><region0></objects>."), (*CHAT[:2], *DETECT)],
+)
+def test_scored_regions_within_talk_are_read_only(dialogue: Dialogue) -> None:
+    """There is no telling which label comes next, so no label is asked for."""
+    prompts = builder()
+    regions = {prompts.vocabulary.region(i) for i in range(3)}
+    (read,) = Packer(prompts, 10_000, scored=True)(record(dialogue), [7]).exercises
+    (said,) = Packer(prompts, 10_000)(record(dialogue), [7]).exercises
+    assert not read.picks and read.tree == said.tree
+    assert set(written(said)) & regions
+    assert written(read) == [token for token in written(said) if token not in regions]
+
+
+def test_ambiguous_regions_teach_nothing_of_any_label() -> None:
+    unclear = np.array([False, True, True])
+    (exercise,) = Packer(builder(), 10_000, scored=True)(record(DETECT), [7], unclear).exercises
+    assert exercise.picks[0].target.isnan().tolist() == unclear.tolist()
+    assert exercise.picks[0].target[0] == 1
+
+
+@pytest.mark.parametrize("scored", [False, True])
+def test_without_regions_no_added_word_is_learnt(scored: bool) -> None:
+    prompts = builder()
+    tags = talk("Tags?", "<ground>cup</ground>, and <region1>.")
+    (exercise,) = Packer(prompts, 10_000, scored)(record(tags, regions=0), [7]).exercises
+    assert text(prompts, written(exercise)) == "cup, and <region1>.<|im_end|>"
+    assert max(written(exercise)) < prompts.vocabulary.first_region
+
+
+def test_a_dialogue_that_teaches_nothing_is_left_out() -> None:
+    packing = Packer(builder(), 10_000, scored=True)(record(DETECT, TOLD, regions=0), [7])
+    assert [one.dialogues for one in packing.exercises] == [[1]] and packing.too_long == ()
+
+
+@pytest.mark.parametrize("scored", [False, True])
+def test_what_finds_no_room_goes_into_another_exercise(scored: bool) -> None:
     prompts = builder()
     rng = random.Random(0)
     dialogues = [talk("Say " + "x" * rng.randrange(40), "y" * rng.randrange(1, 40)) for _ in range(30)]
+    dialogues[7:7] = [DETECT] * 3
     dialogues.insert(4, talk("Long?", "z" * 500))
     asked = record(*dialogues)
     for limit in (250, 400, 10_000):
-        packing = Packer(prompts, limit)(asked, [7])
-        assert all(len(packed) <= limit for packed in packing.trees)
-        done = [n for packed in packing.trees for n in packed.dialogues]
-        assert sorted([*done, *packing.too_long]) == list(range(31))
+        packing = Packer(prompts, limit, scored)(asked, [7])
+        assert all(len(one) <= limit for one in packing.exercises)
+        done = [n for one in packing.exercises for n in one.dialogues]
+        assert sorted([*done, *packing.too_long]) == list(range(34))
         assert packing.too_long == ((4,) if limit < 600 else ())
-        assert all(packed.dialogues == sorted(packed.dialogues) for packed in packing.trees)
-        again = Packer(prompts, limit)(asked, [7])
-        assert [p.tree.ids for p in again.trees] == [p.tree.ids for p in packing.trees]
-    assert len(packing.trees) == 1
+        assert all(one.dialogues == sorted(one.dialogues) for one in packing.exercises)
+    assert len(packing.exercises) == 1
 
 
 def test_left_out_dialogues_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert Packer(builder(), 20)(record(DETECT, CHAT), [7]).trees == ()
+    packing = Packer(builder(), 20)(record(DETECT, CHAT), [7])
+    assert packing.exercises == () and packing.too_long == (0, 1)
     assert "a.jpg: dialogue 0 is longer than 20 tokens" in caplog.text and "dialogue 1" in caplog.text
 
 
 def test_a_record_without_dialogues() -> None:
-    assert Packer(builder(), 100)(record(), [7]).trees == ()
+    assert Packer(builder(), 100)(record(), [7]).exercises == ()
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from fo1.boxes import iou
+from fo1.data.exercise import Exercise
 from fo1.model import RegionModel
 from fo1.prompts.builder import PromptBuilder
 from fo1.regions.encoder import RegionFeatures
-from fo1.training.questions import QuestionConfig, QuestionMaker
-from fo1.training.records import SceneRecord
-from fo1.training.thesaurus import Thesaurus
+from fo1.training.smol.questions import QuestionConfig, QuestionMaker, SeenScene
+from fo1.training.smol.records import SceneRecord
+from fo1.training.smol.thesaurus import Thesaurus
 from fo1.types import FloatArray
 from tiny import BOXES
 
@@ -23,6 +24,8 @@ SIZE = (80, 60)
 COLOURS = {"apple": (220, 20, 20), "car": (20, 60, 230), "dog": (240, 230, 40), "tree": (10, 160, 40)}
 NAMES = sorted(COLOURS)
 SEVERAL = QuestionConfig(present=3, absent=3, hard=0.0, everyday=0.0)
+TARGETS = {"apple": torch.tensor([1.0, 0.0, 0.25]), "dog": torch.tensor([0.0, 0.0, 0.0])}
+ASKED = "Detect apple, dog."
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,43 @@ def training_set(count: int = 6, classes: int = 0) -> list[SceneRecord]:
         record(scene.names, (scene.boxes / size).tolist(), BOXES, seed=i, classes=classes)
         for i, scene in enumerate(scenes)
     ]
+
+
+def same_scene(one: SeenScene, other: SeenScene) -> bool:
+    """The same regions, asked the same?"""
+    (a,), (b,) = one.exercises, other.exercises
+    return (
+        a.tree == b.tree
+        and a.words == b.words
+        and [pick[:2] for pick in a.picks] == [pick[:2] for pick in b.picks]
+        and all(torch.equal(x.target, y.target) for x, y in zip(a.picks, b.picks, strict=True))
+        and torch.equal(one.features.primary, other.features.primary)
+    )
+
+
+def scene(model: RegionModel, regions: int, seed: int) -> SeenScene:
+    """Random features, and an exercise that shows the image and asks nothing yet."""
+    evidence, slot = model.encoder.evidence, model.prompts.vocabulary.image_slot
+    exercise = Exercise()
+    exercise.tree.add(model.prompts.prefix([slot], regions))
+    known = features(regions + 1, seed, sum(evidence.sizes) if evidence else 0)
+    return SeenScene(known, (exercise,), (slot,))
+
+
+def grounding(model: RegionModel, seed: int = 0) -> SeenScene:
+    """Three regions; both labels below one question."""
+    made = scene(model, 3, seed)
+    (exercise,) = made.exercises
+    question = exercise.tree.add(model.prompts.question(ASKED, 3), 0)
+    for label, target in TARGETS.items():
+        exercise.pick(question, model.prompts.naming(label, 3), label, target.clone())
+    return made
+
+
+def telling(model: RegionModel) -> SeenScene:
+    """Two regions; "Is it so?", answered " Yes" and a stop."""
+    made = scene(model, 2, 7)
+    (exercise,) = made.exercises
+    question = exercise.tree.add(model.prompts.question("Is it so?", 2), 0)
+    exercise.write(question, [*model.prompts.template(" Yes"), model.prompts.stop_id])
+    return made

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fo1.training.assets import Background, Catalogue, Cutout
+from fo1.training.smol.assets import Background, Catalogue, Cutout
 
 
 def shape(kind: str, colour: tuple[int, int, int]) -> Image.Image:

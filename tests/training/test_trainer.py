@@ -1,200 +1,294 @@
+"""Resuming, saving on signals, accumulation, and what a step does; for scenes and for records."""
+
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fo1.checkpoints import low_rank
+from fo1.data.record import ImageRef, Record
 from fo1.model import RegionModel
-from fo1.training import trainer as module
-from fo1.training.losses import Losses
-from fo1.training.questions import QuestionMaker, Sample
-from fo1.training.records import SceneRecord
-from fo1.training.smol import STAGE_1, STAGE_2
-from fo1.training.trainer import StageConfig, Trainer, parameter_groups, schedule
+from fo1.training.check import RegionCheck
+from fo1.training.checkpoint import TrainingError
+from fo1.training.losses import batch_losses
+from fo1.training.smol.recipe import STAGE_1, STAGE_2
+from fo1.training.smol.scenes import SceneCourse
+from fo1.training.stage import Stage
+from fo1.training.tiny import INSTRUCT, tiny_model
+from fo1.training.trainer import Progress, Trainer
 from tiny import region_model
-from training.miniature import SEVERAL, maker, training_set
+from training.miniature import maker, training_set
+from training.scenes import ALIGN, course, records, talk
 
 RECORDS = training_set(5, classes=4)
-STAGE = StageConfig("stage", steps=20, rates=dict(STAGE_2.rates), batch=2, warmup=4, save_every=4)
-
-
-def fresh() -> RegionModel:
-    """The same model each time, ready for stage 2."""
-    model = region_model(classes=4)
-    torch.manual_seed(11)
-    low_rank.attach(model.base.model, 2)
-    return model
-
-
-def trainer(folder: Path, stage: StageConfig = STAGE, questions: QuestionMaker | None = None) -> Trainer:
-    model = fresh()
-    return Trainer(model, questions or maker(model), RECORDS, stage, folder)
-
-
-def weights(model: RegionModel) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in model.named_parameters()}
-
-
-class Interrupting(QuestionMaker):
-    """Asks so many times, then behaves as if Ctrl-C were pressed. watched: the step on disk at each call."""
-
-    def __init__(self, model: RegionModel, calls: int, path: Path | None = None) -> None:
-        other = maker(model)
-        super().__init__(other.prompts, other.thesaurus, other.names, SEVERAL)
-        self.calls, self.path = calls, path
-        self.watched: list[int] = []
-
-    def __call__(self, record: SceneRecord, rng: np.random.Generator) -> Sample:
-        if self.calls == 0:
-            raise KeyboardInterrupt
-        self.calls -= 1
-        if self.path is not None:
-            there = self.path.exists()
-            self.watched.append(torch.load(self.path, weights_only=True)["step"] if there else 0)
-        return super().__call__(record, rng)
+TUNE = Stage("tune", 6, dict(STAGE_2.rates), batch=2, warmup=2, rank=2, words=0.5, save_every=2)
+LORA = replace(INSTRUCT, steps=6, batch=2, average=0.9)
 
 
 @pytest.fixture(scope="module")
-def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    run = trainer(tmp_path_factory.mktemp("whole"))
-    run.run()
-    return run
+def known(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """Each asks for its labels, and for words."""
+    asked = talk("What is <region0>?", "A disc.")
+    painted = records(tmp_path_factory.mktemp("pictures"))
+    return [replace(one, dialogues=(*one.dialogues, asked)) for one in painted]
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, whole_run: Trainer) -> None:
-    model = fresh()
-    broken = Trainer(model, Interrupting(model, calls=10 * STAGE.batch), RECORDS, STAGE, tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        broken.run()
-    assert torch.load(broken.path, weights_only=True)["step"] == 10
+def on_scenes(folder: Path, stage: Stage = TUNE, seed: int = 0, **options) -> Trainer:
+    model = region_model(classes=4)
+    return Trainer(model, SceneCourse(maker(model), RECORDS, seed), stage, folder, seed, **options)
+
+
+def on_records(folder: Path, known: list[Record], stage: Stage = ALIGN, **options) -> Trainer:
+    model = tiny_model().model
+    return Trainer(model, course(model, known), stage, folder, **options)
+
+
+def begin(folder: Path, known: list[Record], stage: Stage, **options) -> Trainer:
+    if stage.name == "tune":
+        return on_scenes(folder, stage, **options)
+    return on_records(folder, known, stage, **options)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def training(model: nn.Module) -> set[str]:
+    """Parts in training mode."""
+    return {name for name, module in model.named_modules() if module.training}
+
+
+def figures(history: list[Progress]) -> Tensor:
+    return torch.tensor([(one.words, one.regions, one.norm, one.images, one.answers) for one in history])
+
+
+@pytest.mark.parametrize("stage", [TUNE, ALIGN, LORA], ids=["scenes", "align", "instruct"])
+def test_a_resumed_run_is_the_same_run(stage: Stage, known: list[Record], tmp_path: Path) -> None:
+    whole = begin(tmp_path / "whole", known, stage)
+    before = weights(whole.model)
+    assert whole.run()
+    first = begin(tmp_path / "parts", known, stage)
+    assert first.run(until=3)
     torch.manual_seed(99)  # resuming must not depend on where the generator stands
-    rest = trainer(tmp_path)
-    assert rest.step == 10
-    rest.run()
-    assert rest.step == 20
-    for name, weight in weights(whole_run.model).items():
-        torch.testing.assert_close(weight, weights(rest.model)[name], atol=1e-5, rtol=1e-4, msg=name)
-
-
-def test_ctrl_c_in_a_step_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses, steps = module.batch_losses, []
-
-    def pressed(model: RegionModel, samples: list[Sample]) -> Losses:
-        steps.append(None)
-        if len(steps) == 4:
-            raise KeyboardInterrupt
-        return losses(model, samples)
-
-    monkeypatch.setattr(module, "batch_losses", pressed)
-    run = trainer(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        run.run()
-    assert not run.model.encoder.training
-    saved = torch.load(tmp_path / "stage.pt", weights_only=True)
-    assert saved["step"] == 3 and not list(tmp_path.glob("*.partial"))
-    for name, weight in run.trained().items():
-        assert torch.equal(saved["weights"][name], weight)
-    monkeypatch.undo()
-    resumed = trainer(tmp_path)
-    for name, weight in weights(run.model).items():
-        assert torch.equal(weights(resumed.model)[name], weight)
-
-
-def test_it_saves_on_the_way(tmp_path: Path) -> None:
-    model = fresh()
-    questions = Interrupting(model, calls=-1, path=tmp_path / "stage.pt")
-    stage = StageConfig("stage", steps=6, rates=STAGE.rates, batch=1, save_every=2)
-    Trainer(model, questions, RECORDS, stage, tmp_path).run()
-    assert questions.watched == [0, 0, 2, 2, 4, 4]
+    second = begin(tmp_path / "parts", known, stage)
+    assert second.step == 3
+    for name, weight in weights(first.model).items():
+        assert torch.equal(second.model.get_parameter(name), weight), name
+    assert second.run() and second.step == 6
+    torch.testing.assert_close(figures(first.history + second.history), figures(whole.history))
+    moved = set()
+    for name, weight in weights(whole.model).items():
+        torch.testing.assert_close(second.model.get_parameter(name), weight, atol=1e-5, rtol=1e-4, msg=name)
+        if not torch.equal(weight, before[name]):
+            moved.add(name)
+    assert moved == set(whole.trained)
+    if whole.average is not None:
+        for name, weight in whole.average.kept.items():
+            torch.testing.assert_close(second.average.kept[name], weight, atol=1e-5, rtol=1e-4, msg=name)
 
 
 def test_what_no_pattern_names_stays_frozen(tmp_path: Path) -> None:
-    stage = StageConfig("stage", steps=3, rates=dict(STAGE_1.rates), batch=2, warmup=1)
-    model = fresh()
-    before = weights(model)
-    run = Trainer(model, maker(model), RECORDS, stage, tmp_path)
+    run = on_scenes(tmp_path, replace(TUNE, rates=dict(STAGE_1.rates), rank=0))
+    before = weights(run.model)
     run.run()
-    changed = {name for name, weight in weights(model).items() if not torch.equal(weight, before[name])}
-    connector = {f"encoder.connector.{n}" for n, _ in model.encoder.connector.named_parameters()}
-    query = {"splice.pointer.query.weight", "splice.pointer.query.bias"}
-    assert changed == {"splice.input_rows", *query, *connector}
-    assert set(run.trained()) == changed | {"splice.output_rows"}
+    moved = {
+        name for name, weight in before.items() if not torch.equal(run.trained.get(name, weight), weight)
+    }
+    connector = {f"encoder.connector.{name}" for name, _ in run.model.encoder.connector.named_parameters()}
+    assert moved == connector | {
+        "splice.input_rows",
+        "splice.output_rows",
+        "splice.pointer.query.weight",
+        "splice.pointer.query.bias",
+    }
+    for name, parameter in run.model.named_parameters():
+        assert name in moved or torch.equal(parameter, before[name])
+    assert not training(run.model)
 
 
-def test_the_base_itself_never_moves(whole_run: Trainer) -> None:
-    before, after = weights(fresh()), weights(whole_run.model)
-    for name, weight in before.items():
-        if name.startswith(("base.", "primary.", "auxiliary.")):
-            moved = not torch.equal(weight, after[name])
-            assert moved == name.endswith((".down", ".up")), name
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_with_a_checkpoint(
+    number: signal.Signals, known: list[Record], tmp_path: Path
+) -> None:
+    def interrupt(done: Progress) -> None:
+        if done.step == 2:
+            os.kill(os.getpid(), number)
+
+    handler = signal.getsignal(number)
+    run = on_records(tmp_path, known, watch=[interrupt])
+    assert not run.run() and run.step == 2
+    assert signal.getsignal(number) == handler
+    again = on_records(tmp_path, known)
+    assert again.step == 2 and again.run() and again.step == ALIGN.steps
 
 
-def test_a_pattern_that_names_nothing_raises() -> None:
-    stage = StageConfig("odd", steps=1, rates={"encoder.*": 1e-3, "encoder.conector.*": 1e-3})
-    with pytest.raises(ValueError, match=r"stage odd.*encoder\.conector"):
-        parameter_groups(region_model(), stage)
+def test_it_saves_on_the_way(tmp_path: Path) -> None:
+    stored = []
+
+    def look(done: Progress) -> None:
+        path = tmp_path / "tune.pt"
+        stored.append(torch.load(path, weights_only=True)["step"] if path.exists() else 0)
+
+    on_scenes(tmp_path, watch=[look]).run()
+    assert stored == [0, 0, 2, 2, 4, 4] and torch.load(tmp_path / "tune.pt", weights_only=True)["step"] == 6
 
 
-def test_patterns_of_stage_2_need_low_rank_factors() -> None:
-    with pytest.raises(ValueError, match="down"):
-        parameter_groups(region_model(classes=4), STAGE_2)
+class Breaking(SceneCourse):
+    """Fails to give the fourth step its scenes."""
+
+    def take(self, count: int) -> list[int]:
+        if self.position >= 3 * count:
+            raise OSError("the disk is gone")
+        return super().take(count)
 
 
-def test_each_pattern_has_its_rate() -> None:
-    model = region_model()
-    pointer, rows = parameter_groups(
-        model, StageConfig("s", 1, {"splice.pointer.*": 0.1, "splice.*_rows": 0.2})
-    )
-    assert (pointer["lr"], rows["lr"]) == (0.1, 0.2)
-    assert {id(p) for p in rows["params"]} == {id(model.splice.input_rows), id(model.splice.output_rows)}
-    assert {id(p) for p in pointer["params"]} == {id(p) for p in model.splice.pointer.parameters()}
-    assert sum(p.requires_grad for p in model.parameters()) == len(pointer["params"]) + 2
+def test_an_error_leaves_the_last_checkpoint_and_a_model_that_can_be_asked(tmp_path: Path) -> None:
+    model = region_model(classes=4)
+    broken = Trainer(model, Breaking(maker(model), RECORDS), TUNE, tmp_path)
+    before = training(model)
+    with pytest.raises(OSError, match="the disk is gone"):
+        broken.run()
+    assert training(model) == before
+    rest, whole = on_scenes(tmp_path), on_scenes(tmp_path / "whole")
+    assert rest.step == 2 and rest.run() and whole.run()
+    for name, weight in weights(whole.model).items():
+        torch.testing.assert_close(rest.model.get_parameter(name), weight, atol=1e-5, rtol=1e-4, msg=name)
 
 
-def test_the_rate_rises_then_falls_to_two_percent() -> None:
-    stage = StageConfig("s", steps=100, rates={}, warmup=10)
-    rates = [schedule(step, stage) for step in range(101)]
-    assert rates[:3] == pytest.approx([0.1, 0.2, 0.3]) and rates[9] == rates[10] == 1
-    assert rates[55] == pytest.approx(0.51)
-    assert rates[100] == pytest.approx(0.02)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-def test_rates_follow_the_schedule(tmp_path: Path) -> None:
-    run = trainer(tmp_path, StageConfig("s", steps=2, rates={"splice.pointer.*": 0.5}, batch=1, warmup=4))
-    run.run()
-    assert run.optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * schedule(1, run.stage))
-
-
-def test_every_epoch_shows_every_scene_once_in_a_new_order(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
-    shown = [id(record) for step in range(10) for record in run.batch(step)]  # 20 scenes, 4 epochs of 5
-    epochs = [shown[i : i + 5] for i in range(0, 20, 5)]
-    assert all(set(epoch) == {id(r) for r in RECORDS} for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) > 1
-    assert [id(r) for r in run.batch(3)] == shown[6:8]
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+    known: list[Record], tmp_path: Path
+) -> None:
+    run = on_records(tmp_path, known)
+    run.run(until=2)
+    kept = run.path.read_bytes()
+    next(run.model.encoder.parameters()).data.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="lower the rates"):
+        run.run()
+    assert run.path.read_bytes() == kept
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path: Path) -> None:
-    stage = StageConfig("s", steps=2, rates=STAGE.rates, batch=1)
-    first = trainer(tmp_path, stage)
+    first = on_scenes(tmp_path, replace(TUNE, steps=2))
     first.run()
-    model = fresh()
-    again = Trainer(model, Interrupting(model, calls=0), RECORDS, stage, tmp_path)
-    again.run()
+    again = on_scenes(tmp_path, replace(TUNE, steps=2))
+    assert again.run() and not again.history
     for name, weight in weights(first.model).items():
-        assert torch.equal(weights(model)[name], weight)
+        assert torch.equal(again.model.get_parameter(name), weight)
 
 
 def test_seeds_differ(tmp_path: Path) -> None:
-    models = []
-    for seed in (0, 1):
-        model = fresh()
-        stage = StageConfig("s", steps=1, rates=STAGE.rates, batch=1)
-        Trainer(model, maker(model), RECORDS, stage, tmp_path / str(seed), seed).run()
-        models.append(weights(model))
-    assert not torch.equal(models[0]["splice.input_rows"], models[1]["splice.input_rows"])
+    runs = [on_scenes(tmp_path / str(seed), replace(TUNE, steps=1), seed) for seed in (0, 1)]
+    for run in runs:
+        run.run()
+    assert not torch.equal(*(run.model.splice.input_rows for run in runs))
+
+
+def test_a_step_is_the_same_however_it_is_split(known: list[Record], tmp_path: Path) -> None:
+    """And its losses are means over all of its words, and over all of its labels."""
+    runs = [
+        on_records(tmp_path / str(batch), known, replace(ALIGN, batch=batch, accumulate=4 // batch))
+        for batch in (4, 1)
+    ]
+    model = tiny_model().model
+    shown = course(model, known)
+    prepared = shown.prepare(shown.take(4))
+    with torch.no_grad():
+        losses = batch_losses(model, prepared)
+    for run in runs:
+        run.run(until=1)
+        (one,) = run.history
+        assert one.words == pytest.approx(losses.words.item() / sum(p.words for p in prepared), rel=1e-4)
+        assert one.regions == pytest.approx(losses.regions.item() / sum(p.picks for p in prepared), rel=1e-4)
+        assert (one.images, one.answers) == (4, sum(p.answers for p in prepared))
+    assert runs[0].history[0].norm == pytest.approx(runs[1].history[0].norm, rel=1e-3)
+
+
+def test_words_count_as_much_as_the_stage_says(known: list[Record], tmp_path: Path) -> None:
+    norms = []
+    for share in (1.0, 0.25):
+        model = tiny_model("static").model
+        run = Trainer(model, course(model, known), replace(ALIGN, words=share), tmp_path / str(share))
+        run.run(until=1)
+        norms.append(run.history[0].norm)
+    assert norms[1] == pytest.approx(0.25 * norms[0], rel=1e-4)
+
+
+def test_rates_follow_the_schedule(tmp_path: Path) -> None:
+    run = on_scenes(tmp_path, Stage("s", 5, {"splice.pointer.*": 0.5}, batch=1, warmup=4))
+    run.run(until=2)
+    assert {group["lr"] for group in run.optimizer.param_groups} == {0.5 * run.stage.schedule(1)}
+
+
+def test_a_step_without_usable_images_teaches_nothing(tmp_path: Path) -> None:
+    """Not even weight decay acts."""
+    (one,) = records(tmp_path, 1)
+    run = on_records(tmp_path, [replace(one, image=ImageRef("missing.png", root=tmp_path))])
+    before = weights(run.model)
+    assert run.run() and [done.images for done in run.history] == [0] * ALIGN.steps
+    assert all(torch.equal(run.model.get_parameter(name), weight) for name, weight in before.items())
+    assert run.course.skipped == ALIGN.steps * ALIGN.batch
+
+
+def test_bfloat16_keeps_what_is_trained_in_float32(known: list[Record], tmp_path: Path) -> None:
+    model = tiny_model()
+    model.model.to(torch.bfloat16)
+    stage = replace(LORA, steps=2, precision="bfloat16", check_every=1)
+    check = RegionCheck(model, known)
+    run = Trainer(model.model, course(model.model, known), stage, tmp_path, check=check)
+    assert run.run()
+    assert {p.dtype for p in run.trained.values()} == {torch.float32}
+    assert model.model.base.get_input_embeddings().weight.dtype == torch.bfloat16
+
+
+def layer_runs(model: RegionModel) -> list[bool]:
+    """Grows by one each time the decoder's first layer runs: is its dropout on?"""
+    runs: list[bool] = []
+    attention = model.base.get_decoder().layers[0].self_attn
+    attention.register_forward_pre_hook(lambda module, _: runs.append(module.training))
+    return runs
+
+
+@pytest.mark.parametrize("stage", [TUNE, LORA], ids=["scenes", "instruct"])
+def test_recomputing_changes_no_gradient(stage: Stage, known: list[Record], tmp_path: Path) -> None:
+    steps = replace(stage, steps=2)
+    plain, saving = (
+        begin(tmp_path / str(recompute), known, replace(steps, recompute=recompute))
+        for recompute in (False, True)
+    )
+    once, twice = layer_runs(plain.model), layer_runs(saving.model)
+    assert plain.run() and saving.run()
+    assert len(twice) == 2 * len(once) > 0 and not any(twice)
+    torch.testing.assert_close(figures(saving.history), figures(plain.history))
+    for name, weight in weights(plain.model).items():
+        torch.testing.assert_close(saving.model.get_parameter(name), weight, atol=1e-5, rtol=1e-4, msg=name)
+    assert training(saving.model) == training(plain.model)
+    assert not any(layer.gradient_checkpointing for layer in saving.model.base.get_decoder().layers)
+
+
+def test_checks_measure_the_average_and_are_told(tmp_path: Path) -> None:
+    told: list[tuple[int, dict[str, float]]] = []
+
+    def rows() -> Tensor:
+        return run.model.splice.input_rows.detach().clone()
+
+    def check() -> dict[str, float]:
+        assert not run.model.encoder.training
+        return {"distance": (rows() - last[-1]).abs().max().item()}
+
+    last: list[Tensor] = []
+    hears: Callable[..., None] = lambda step, found: told.append((step, dict(found)))  # noqa: E731
+    stage = replace(TUNE, steps=5, average=0.5, check_every=2)
+    run = on_scenes(tmp_path, stage, check=check, watch=[lambda _: last.append(rows())], measured=[hears])
+    run.run()
+    assert [step for step, _ in told] == [2, 4, 5]
+    assert all(found["distance"] > 0 for _, found in told)
+    assert torch.equal(rows(), last[-1])
+    with run.averaged():
+        assert torch.equal(rows(), torch.load(run.path, weights_only=True)["average"]["splice.input_rows"])
+    assert torch.equal(rows(), last[-1])

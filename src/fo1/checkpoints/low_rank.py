@@ -63,3 +63,12 @@ def merge(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             name = key.removesuffix(".down")
             weight = module.get_parameter(f"{name}.weight")
             weight.add_((tensors[f"{name}.up"].float() @ down.float()).to(weight.dtype))
+
+
+def joined(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Factors whose products are the sums of two updates' products."""
+    both = dict(first)
+    for key, value in second.items():
+        ranks = 0 if key.endswith(".down") else 1
+        both[key] = torch.cat([both[key].to(value), value], dim=ranks) if key in both else value
+    return both

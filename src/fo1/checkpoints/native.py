@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -37,6 +40,18 @@ def plugin_parts(model: RegionModel) -> dict[str, nn.Module]:
     return parts if model.lexicon is None else {**parts, "lexicon": model.lexicon}
 
 
+@dataclass(frozen=True, eq=False)
+class Native:
+    """What a native checkpoint says of a loaded model.
+
+    folder: where it came from. factors: the low-rank updates that were merged into the base, by layer.
+    """
+
+    folder: Path
+    config: ModelConfig
+    factors: Mapping[str, Tensor]
+
+
 def plugin_state(model: RegionModel) -> dict[str, Tensor]:
     """The plug-in's weights by key; low-rank factors of the base's layers, if any, included."""
     state = {
@@ -49,12 +64,26 @@ def plugin_state(model: RegionModel) -> dict[str, Tensor]:
 
 def save_plugin(model: RegionModel, folder: Path) -> None:
     """Writes the plug-in in half precision."""
-    state = {key: value.detach().half().contiguous() for key, value in plugin_state(model).items()}
-    save_file(state, folder / PLUGIN)
+    _save_half(plugin_state(model), folder / PLUGIN)
 
 
-def load_plugin(model: RegionModel, folder: Path) -> None:
-    """Reads the plug-in into the model and merges low-rank factors into the base.
+def save_native(model: RegionModel, native: Native, folder: Path) -> None:
+    """Writes a whole native checkpoint: the base is only named in it, and the encoders are as they came."""
+    native.config.write(folder)
+    if model.lexicon is not None:
+        (folder / LEXICON).write_text("".join(f"{name}\n" for name in model.lexicon.names), encoding="utf-8")
+    for file in (AUXILIARY, PRIMARY):
+        shutil.copyfile(native.folder / file, folder / file)
+    merged = {LOW_RANK + key: value for key, value in native.factors.items()}
+    _save_half(plugin_state(model) | merged, folder / PLUGIN)
+
+
+def _save_half(state: Mapping[str, Tensor], path: Path) -> None:
+    save_file({key: value.detach().cpu().half().contiguous() for key, value in state.items()}, path)
+
+
+def load_plugin(model: RegionModel, folder: Path) -> dict[str, Tensor]:
+    """Reads the plug-in into the model and merges low-rank factors into the base; returns the factors.
 
     Raises `CheckpointError` listing missing, extra or misshapen tensors.
     """
@@ -81,6 +110,7 @@ def load_plugin(model: RegionModel, folder: Path) -> None:
     for prefix, part in plugin_parts(model).items():
         part.load_state_dict({key: given[f"{prefix}.{key}"].float() for key in part.state_dict()})
     low_rank.merge(model.base, factors)
+    return factors
 
 
 def bundled_proposer() -> NanoDetProposer:
@@ -91,12 +121,12 @@ def bundled_proposer() -> NanoDetProposer:
     return NanoDetProposer(detector.eval().requires_grad_(False))
 
 
-def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, ModelConfig]:
-    """A model and its config from a native checkpoint folder. Raises `CheckpointError`."""
+def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, Native]:
+    """A model and what its folder says of it. Raises `CheckpointError`."""
     config = ModelConfig.read(folder)
     model = load_untrained(folder, config, dtype)
-    load_plugin(model, folder)
-    return finish(model, dtype), config
+    factors = load_plugin(model, folder)
+    return finish(model, dtype), Native(folder, config, factors)
 
 
 def load_untrained(folder: Path, config: ModelConfig, dtype: torch.dtype) -> RegionModel:

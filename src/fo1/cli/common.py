@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import typer
 
 from fo1.cli.options import Settings
+from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
     from fo1.pipeline import FO1
@@ -29,6 +33,13 @@ def load_model(settings: Settings) -> FO1:
     return load(settings.model, device=settings.device, dtype=settings.dtype)
 
 
+def need(extra: str, *packages: str) -> None:
+    """Raises `Fo1Error` if packages of an optional extra are not installed."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise Fo1Error(f"this needs {', '.join(missing)}; run: pip install 'fo1[{extra}]'")
+
+
 def report(message: object) -> None:
     """An error as one line on standard error."""
     typer.echo("fo1: error: " + " ".join(str(message).split()), err=True)
@@ -37,3 +48,15 @@ def report(message: object) -> None:
 def note(message: str) -> None:
     """A remark on standard error, so that standard output holds results only."""
     typer.echo(message, err=True)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; what it gives is told how many more are done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.update(task, advance=count)

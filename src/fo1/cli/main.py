@@ -17,11 +17,14 @@ from fo1.cli.count import count
 from fo1.cli.data import data
 from fo1.cli.describe import describe
 from fo1.cli.detect import detect
+from fo1.cli.eval import evaluation
 from fo1.cli.fetch_base import fetch_base
 from fo1.cli.find import find
+from fo1.cli.finetune import finetune
 from fo1.cli.models import models
 from fo1.cli.name import name
 from fo1.cli.trace import trace
+from fo1.cli.train import train
 from fo1.errors import Fo1Error
 
 # typer gives no name to what an unknown option or a missing argument raises, but it is BadParameter's base.
@@ -98,7 +101,8 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, name, ask, models, trace, convert):
+for command in (detect, find, count, describe, name, ask, models, train, finetune, trace, convert):
     app.command()(command)
 app.command("fetch-base")(fetch_base)
 app.add_typer(data, name="data")
+app.add_typer(evaluation, name="eval")

@@ -1,4 +1,4 @@
-"""Records → prompt trees: all dialogues about one image share what shows the image and its regions.
+"""Records → exercises: all dialogues about one image share what shows the image and its regions.
 
 The image and its regions are most of a prompt. Each dialogue is a branch below them that sees them and
 itself, never another dialogue, at the positions it would have alone. So a record costs one long prefix
@@ -8,85 +8,70 @@ and many short branches, and every branch learns what it would learn from the pl
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fo1.data.exercise import Exercise
+from fo1.data.matching import Bools
 from fo1.data.record import Dialogue, Record
 from fo1.data.settings import SettingError
 from fo1.errors import PromptError
 from fo1.prompts.builder import PromptBuilder
 from fo1.prompts.conversation import Turn as PromptTurn
 from fo1.prompts.conversation import check_turns
-from fo1.prompts.tree import PromptTree
+from fo1.prompts.parsing import named_regions
+from fo1.prompts.vocabulary import GROUND, GROUND_END, OBJECTS, OBJECTS_END
 
-UNLEARNT = -100
-"""Label of a token without loss, as transformers and torch have it."""
+_GROUNDING = re.compile(rf"{GROUND}(.*?){GROUND_END}\s*{OBJECTS}(.*?){OBJECTS_END}\s*", re.DOTALL)
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class Packed:
-    """One tree: segment 0 is the shared prefix, every other segment a whole dialogue.
-
-    learnt: for each segment, which of its tokens bear loss. dialogues: number in the record of each branch.
-    """
-
-    tree: PromptTree
-    learnt: list[list[bool]]
-    dialogues: list[int] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        """Tokens in all."""
-        return len(self.tree)
-
-    def loss_mask(self) -> Tensor:
-        """(T,) bool: the tokens that the model has to write, each answer's stop included."""
-        return torch.tensor([bears for segment in self.learnt for bears in segment], dtype=torch.bool)
-
-    def labels(self) -> Tensor:
-        """(T,) token ids where there is loss, else `UNLEARNT`.
-
-        Each belongs to the output at the place before it, as in plain sequences: a branch begins with the
-        user's words, so no label follows another branch.
-        """
-        return self.tree.tokens().masked_fill(~self.loss_mask(), UNLEARNT)
-
-    def rows(self) -> list[tuple[list[int], list[bool]]]:
-        """The dialogues as plain sequences, for bases that cannot read trees: ids, and which bear loss."""
-        return [
-            (self.tree.path(segment), self.learnt[0] + self.learnt[segment])
-            for segment in range(1, len(self.learnt))
-        ]
-
-
 @dataclass(frozen=True)
 class Packing:
-    """trees: of one record. too_long: numbers of the dialogues that do not fit into any."""
+    """exercises: of one record. too_long: numbers of the dialogues that do not fit into any."""
 
-    trees: tuple[Packed, ...]
+    exercises: tuple[Exercise, ...]
     too_long: tuple[int, ...] = ()
 
 
-class Packer:
-    """Writes records for one model. limit: tokens of a tree at most; what finds no room goes into another.
+@dataclass(frozen=True)
+class _Branch:
+    """One dialogue. picks: the start of an answer, its label, and the label's regions."""
 
+    question: list[int]
+    picks: list[tuple[list[int], str, Tensor]]
+    answer: list[int]
+    learnt: list[bool]
+
+    def __len__(self) -> int:
+        return len(self.question) + sum(len(ids) for ids, _, _ in self.picks) + len(self.answer)
+
+
+class Packer:
+    """Writes records for one model.
+
+    limit: tokens of an exercise at most; what finds no room goes into another.
+    scored: for a dynamic region vocabulary, whose regions are not written but scored where the answer would
+    name them: each label asked for is then a pick, exactly as `detect` asks.
     Raises `SettingError` for a limit below 1.
     """
 
-    def __init__(self, prompts: PromptBuilder, limit: int) -> None:
+    def __init__(self, prompts: PromptBuilder, limit: int, scored: bool = False) -> None:
         if limit < 1:
-            raise SettingError(f"the longest tree must have at least 1 token, got {limit}")
-        self.prompts, self.limit = prompts, limit
+            raise SettingError(f"an exercise must have at least 1 token, got {limit}")
+        self.prompts, self.limit, self.scored = prompts, limit, scored
 
-    def __call__(self, record: Record, image: Sequence[int]) -> Packing:
-        """image: ids that stand for the record's image.
+    def __call__(self, record: Record, image: Sequence[int], ambiguous: Bools | None = None) -> Packing:
+        """image: ids that stand for the record's image. ambiguous: (N,) the regions that no label teaches.
 
-        A dialogue goes into the first tree with room, in order. Dialogues with a system message of their
-        own share trees with those that have the same one.
+        A dialogue goes into the first exercise with room, in order. Dialogues with a system message of their
+        own share exercises with those that have the same one.
+        Dialogues that teach nothing, as of regions that are not there, are left out.
         Raises `PromptError` for more regions than the model has names for, and for dialogues that are not
         user and assistant taking turns.
         """
@@ -96,15 +81,17 @@ class Packer:
                 f"{regions} regions, but the model can name {self.prompts.vocabulary.capacity}; "
                 "show fewer (`ProposalMix.cap`)"
             )
-        trees: dict[str | None, list[Packed]] = {}
+        alike: dict[str | None, list[Exercise]] = {}
         prefixes: dict[str | None, list[int]] = {}
         too_long = []
         for number, dialogue in enumerate(record.dialogues):
             system, talk = _split(dialogue)
             if system not in prefixes:
                 prefixes[system] = self.prefix(image, regions, system)
-            ids, learnt = self.branch(talk, regions)
-            if len(prefixes[system]) + len(ids) > self.limit:
+            branch = self._branch(talk, regions, ambiguous)
+            if not branch.picks and True not in branch.learnt:
+                continue
+            if len(prefixes[system]) + len(branch) > self.limit:
                 _log.warning(
                     "%s: dialogue %d is longer than %d tokens and left out",
                     record.image.path,
@@ -113,14 +100,15 @@ class Packer:
                 )
                 too_long.append(number)
                 continue
-            packed = next((p for p in trees.setdefault(system, []) if len(p) + len(ids) <= self.limit), None)
-            if packed is None:
-                packed = _begun(prefixes[system])
-                trees[system].append(packed)
-            packed.tree.add(ids, 0)
-            packed.learnt.append(learnt)
-            packed.dialogues.append(number)
-        return Packing(tuple(packed for alike in trees.values() for packed in alike), tuple(too_long))
+            begun = alike.setdefault(system, [])
+            room = next((one for one in begun if len(one) + len(branch) <= self.limit), None)
+            if room is None:
+                room = Exercise()
+                room.tree.add(prefixes[system])
+                begun.append(room)
+            _grow(room, branch)
+            room.dialogues.append(number)
+        return Packing(tuple(one for begun in alike.values() for one in begun), tuple(too_long))
 
     def prefix(self, image: Sequence[int], regions: int, system: str | None) -> list[int]:
         """Ids of all that dialogues share: the system message, the user's turn begun, image and regions."""
@@ -131,19 +119,38 @@ class Packer:
             + prompts.shown(image, regions)
         )
 
-    def branch(self, talk: Dialogue, regions: int) -> tuple[list[int], list[bool]]:
-        """Ids of a dialogue from behind the regions, and which bear loss: answers with their stops."""
+    def _branch(self, talk: Dialogue, regions: int, ambiguous: Bools | None) -> _Branch:
+        question = self.prompts.question(talk[0].text, regions)
+        labels = list(_asked(talk)) if self.scored else []
+        picks = [
+            (self.prompts.naming(label, regions), label, _target(targets, regions, ambiguous))
+            for label, targets in labels
+            if regions
+        ]
+        if labels and not _GROUNDING.sub("", talk[1].text).strip():
+            return _Branch(question, picks, [], [])
+        return _Branch(question, picks, *self._answer(talk[1:], regions))
+
+    def _answer(self, talk: Dialogue, regions: int) -> tuple[list[int], list[bool]]:
+        """Ids of a dialogue from its first answer on, and which of them are learnt: answers and their stops.
+
+        With scored regions, naming them is not; without regions, no added word is, since it cannot be said.
+        """
         prompts, chat = self.prompts, self.prompts.chat
+        vocabulary = prompts.vocabulary
+        first = vocabulary.first_region
+        banned = range(first, first + (vocabulary.capacity if regions else vocabulary.size))
         ids: list[int] = []
         learnt: list[bool] = []
 
         def write(more: Sequence[int], bears: bool = False) -> None:
             ids.extend(more)
-            learnt.extend([bears] * len(more))
+            never = banned if self.scored or not regions else range(0)
+            learnt.extend(bears and token not in never for token in more)
 
         for number, turn in enumerate(talk):
             if turn.role == "user":
-                write(prompts.template(chat.before_image) if number else [])
+                write(prompts.template(chat.before_image))
                 write(prompts.question(turn.text, regions))
                 continue
             write(prompts.answer_text(turn.text, regions), True)
@@ -157,10 +164,29 @@ class Packer:
         return ids, learnt
 
 
-def _begun(prefix: Sequence[int]) -> Packed:
-    tree = PromptTree()
-    tree.add(prefix)
-    return Packed(tree, [[False] * len(prefix)])
+def _grow(exercise: Exercise, branch: _Branch) -> None:
+    question = exercise.tree.add(branch.question, 0)
+    for ids, label, target in branch.picks:
+        exercise.pick(question, ids, label, target)
+    if branch.answer:
+        exercise.write(question, branch.answer, branch.learnt)
+
+
+def _target(targets: frozenset[int], regions: int, ambiguous: Bools | None) -> Tensor:
+    target = torch.zeros(regions)
+    target[sorted(targets)] = 1
+    return target if ambiguous is None else target.masked_fill(torch.from_numpy(ambiguous), torch.nan)
+
+
+def _asked(talk: Dialogue) -> Iterator[tuple[str, frozenset[int]]]:
+    """Labels and their regions, if one question is answered with groundings, whatever follows them."""
+    if len(talk) != 2:
+        return
+    start = 0
+    while found := _GROUNDING.match(talk[1].text, start):
+        if label := found.group(1).strip():
+            yield label, frozenset(named_regions(found.group(2)))
+        start = found.end()
 
 
 def _split(dialogue: Dialogue) -> tuple[str | None, Dialogue]:

@@ -1,7 +1,8 @@
-"""What training minimises: one yes or no per region and label, and the words of text answers."""
+"""What training minimises: the words of answers, and a yes or no per region where regions are scored."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,47 +10,83 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fo1.model import RegionModel
-from fo1.training.questions import Sample
+from fo1.data.exercise import Exercise, Pick
+from fo1.forest import read_trees
+from fo1.model import Encoded, RegionModel
+
+
+class Prepared(ABC):
+    """One image with exercises about it, as far as frozen parts decide."""
+
+    exercises: tuple[Exercise, ...]
+
+    @abstractmethod
+    def encode(self, model: RegionModel) -> Encoded:
+        """Through what is trained of the region encoder."""
+
+    @property
+    def words(self) -> int:
+        """Answer tokens to learn."""
+        return sum(len(one.words) for one in self.exercises)
+
+    @property
+    def picks(self) -> int:
+        """Labels whose regions are scored."""
+        return sum(len(one.picks) for one in self.exercises)
+
+    @property
+    def answers(self) -> int:
+        """Branches that something is learnt from."""
+        return sum(sum(one.tree.answers) for one in self.exercises)
 
 
 @dataclass(frozen=True)
 class Losses:
-    """regions: summed over a label's regions, mean over labels. words: mean over answer tokens."""
+    """Sums, float32 scalars. words: cross-entropy over answer tokens. regions: over labels, of binary
+    cross-entropy summed over the regions of each."""
 
-    regions: Tensor
     words: Tensor
-
-    @property
-    def total(self) -> Tensor:
-        return self.regions + 0.5 * self.words
+    regions: Tensor
 
 
-def batch_losses(model: RegionModel, samples: Sequence[Sample]) -> Losses:
-    """Losses of a batch of samples; the region encoder runs on their cached features."""
-    if model.splice.pointer is None:
-        raise ValueError("training records need a dynamic region vocabulary")
-    embedded = [model.encoder.embed(sample.features.float()) for sample in samples]
-    regions, images = [e[:-1] for e in embedded], [e[-1:] for e in embedded]
-    hidden = model.hidden_states([sample.tree for sample in samples], regions, images)
-    picks: list[Tensor] = []
-    words: list[Tensor] = []
-    following: list[int] = []
-    for states, sample, seen in zip(hidden, samples, regions, strict=True):
-        if sample.picks:
-            positions, phrases, targets = zip(*sample.picks, strict=True)
-            evidence = sample.features.evidence[:-1].float()
-            words_of = model.phrase_embeddings(phrases)
-            logits = model.region_logits(states[list(positions)], seen, evidence, words_of)
-            loss = F.binary_cross_entropy_with_logits(logits, torch.stack(targets), reduction="none")
-            picks.append(loss.sum(dim=1))
-        if sample.words:
-            positions, ids = zip(*sample.words, strict=True)
-            words.append(states[list(positions)])
-            following += ids
-    zero = hidden.new_zeros((), dtype=torch.float32)
-    region_loss = torch.cat(picks).mean() if picks else zero
-    if not words:
-        return Losses(region_loss, zero)
-    logits = F.linear(torch.cat(words), model.base.get_output_embeddings().weight).float()
-    return Losses(region_loss, F.cross_entropy(logits, torch.tensor(following)))
+def batch_losses(model: RegionModel, batch: Sequence[Prepared]) -> Losses:
+    """One forward pass over all exercises of some images, each encoded once. Who calls holds `model.lock`."""
+    encoded = [one.encode(model) for one in batch]
+    exercises = [exercise for one in batch for exercise in one.exercises]
+    shown = [seen for one, seen in zip(batch, encoded, strict=True) for _ in one.exercises]
+    trees, places = [one.tree for one in exercises], [one.places for one in exercises]
+    words, regions = [], []
+    outputs = read_trees(model, trees, shown, places)
+    for exercise, seen, output in zip(exercises, shown, outputs, strict=True):
+        split = len(exercise.picks)
+        if exercise.picks:
+            regions.append(_region_loss(model, output.states[:split], seen, exercise.picks))
+        if exercise.words:
+            following = [word.token for word in exercise.words]
+            words.append(_word_loss(model, output.logits[split:], following))
+    return Losses(_sum(model, words), _sum(model, regions))
+
+
+def _sum(model: RegionModel, losses: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(losses)).sum() if losses else torch.zeros((), device=model.device)
+
+
+def _word_loss(model: RegionModel, logits: Tensor, following: Sequence[int]) -> Tensor:
+    logits, wanted = logits.float(), torch.tensor(following, device=logits.device)
+    if model.splice.pointer is not None:
+        # The pointer begins with a query of length zero, through whose direction no gradient may go.
+        vocabulary = model.prompts.vocabulary
+        first, after = vocabulary.first_region, vocabulary.first_region + vocabulary.capacity
+        logits = torch.cat([logits[:, :first], logits[:, after:]], dim=1)
+        wanted = torch.where(wanted >= after, wanted - vocabulary.capacity, wanted)
+    return F.cross_entropy(logits, wanted, reduction="sum")
+
+
+def _region_loss(model: RegionModel, states: Tensor, seen: Encoded, picks: Sequence[Pick]) -> Tensor:
+    """states: (L, D) where the regions of each pick are named."""
+    phrases = model.phrase_embeddings([pick.phrase for pick in picks])
+    logits = model.region_logits(states, seen.embeddings, seen.evidence, phrases)
+    target = torch.stack([pick.target for pick in picks]).to(logits.device)
+    learnt = ~target.isnan()
+    each = F.binary_cross_entropy_with_logits(logits, target.nan_to_num(), reduction="none")
+    return (each * learnt).sum()
