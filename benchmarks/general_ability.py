@@ -3,8 +3,8 @@
 python benchmarks/general_ability.py
 
 Both read the same English text, Python's own help, and answer the same short questions greedily, in the
-base's chat format, without an image: nothing of the region tokens is bound, only the merged update of the decoder is
-left. An answer is right if it holds one of the expected words.
+base's chat format, without an image: nothing of the region tokens is bound, only the merged update of the
+decoder is left. An answer is right if it holds one of the expected words.
 """
 
 from __future__ import annotations

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
 from fo1.model import RegionModel
+from fo1.prefixes import Reading, reading
 from fo1.trace import marked
 
 
@@ -50,20 +52,16 @@ def saying(
 
 @contextmanager
 def prompts_read(model: RegionModel) -> Iterator[list[str]]:
-    """Collects the prompts the base is given, as text; `{f}` stands for a feature, `{image}` for an image."""
+    """Collects the prompts a model answers, as text; `{f}` stands for a feature, `{image}` for an image."""
     seen: list[str] = []
 
-    def read(_: nn.Module, __: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        ids = kwargs["input_ids"]
-        if ids.shape[1] > 1:
-            real = kwargs.get("attention_mask", torch.ones_like(ids)).bool()
-            seen.extend(readable(model, row[mask].tolist()) for row, mask in zip(ids, real, strict=True))
+    def read(by: RegionModel, prompts: Sequence[Sequence[int]], *rest: Any) -> Reading:
+        seen.extend(readable(by, prompt) for prompt in prompts if by is model)
+        return reading(by, prompts, *rest)
 
-    handle = model.base.register_forward_pre_hook(read, with_kwargs=True)
-    try:
+    # Not by a hook: the base is given of a prompt only what it has not read before.
+    with patch("fo1.decoding.reading", read):
         yield seen
-    finally:
-        handle.remove()
 
 
 def readable(model: RegionModel, ids: Sequence[int]) -> str:

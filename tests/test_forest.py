@@ -104,8 +104,11 @@ def test_the_root_is_read_once_for_all_questions(name: str) -> None:
     for questions in (QUESTIONS, QUESTIONS[::-1], QUESTIONS):
         tree, places = grown(model, shown, *questions)
         with torch.inference_mode():
-            found = read_on(model, tree, shown, places)
-        for place, logits in zip(places, found.logits, strict=True):
+            (states, again) = read_on(model, [tree, tree], shown, [places, places[:1]])
+            torch.testing.assert_close(again, states[:1], atol=2e-5, rtol=0)
+            with model.bound([shown]):
+                found = model.base.get_output_embeddings()(states[None])[0]
+        for place, logits in zip(places, found, strict=True):
             torch.testing.assert_close(logits, alone(model, tree, place, shown), atol=3e-4, rtol=1e-4)
     assert len(shown.begun) == int(model.family.reads_trees)
     assert all(one.kept.get_seq_length() == len(one.ids) for one in shown.begun.values())

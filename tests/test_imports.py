@@ -13,9 +13,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the ground up. A unit is a module or package directly below fo1; it may import itself and every layer
 # under its own, not its neighbours. "fo1" is the package's own __init__. Adding a unit means placing it here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "hazards", "lock"),
+    ("errors", "fingerprint", "garbage", "hazards", "lock"),
     ("types", "boxes", "images", "registry", "detection"),
-    ("formats",),
+    ("formats", "tiles"),
     ("detections",),
     ("drawing", "encoders"),
     ("proposals",),
@@ -23,8 +23,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prompts",),
     ("grammar", "vlm"),
     ("model", "processors"),
-    ("findings", "views", "forest", "decoding", "checkpoints"),
-    ("rating", "trace"),
+    ("prefixes",),
+    ("findings", "views", "mosaic", "forest", "decoding", "checkpoints", "stored"),
+    ("rating", "trace", "streaming"),
     ("scoring",),
     ("scene",),
     ("messages",),
@@ -32,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("loading",),
     ("attaching",),
     ("fo1",),
-    ("data", "evaluation", "training", "labeling", "serving"),
+    ("bench", "data", "evaluation", "training", "labeling", "serving"),
     ("cli",),
     ("__main__",),
 )

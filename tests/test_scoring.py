@@ -11,7 +11,7 @@ from fo1.hazards import hazards
 from fo1.model import Encoded, RegionModel
 from fo1.prompts.tasks import TASKS
 from fo1.rating import Rating
-from fo1.scoring import LABELS_PER_PASS, LABELS_PER_QUESTION, named_scores, region_scores
+from fo1.scoring import LABELS_PER_QUESTION, QUESTIONS_PER_PASS, named_scores, region_scores
 from fo1.types import Regions
 from scripted import saying
 from tiny import BOXES, embeddings, picture, plain_evidence, region_model
@@ -56,7 +56,8 @@ def test_scores_count_what_the_classifiers_say() -> None:
     """A region called by a label's very word gains by that alone; its neighbours do not."""
     model = region_model(classes=4)
     (one,) = model.encode([picture(0)], [None])
-    labels = [f"thing {i}" for i in range(LABELS_PER_PASS + 2)] + ["cup"]  # "cup" is in the second pass
+    count = LABELS_PER_QUESTION * QUESTIONS_PER_PASS + 2
+    labels = [f"thing {i}" for i in range(count)] + ["cup"]  # "cup" is in the second pass
     words = embeddings(4, 6)
     words[3] = model.phrase_embeddings(["cup"])[0]
     model.encoder.evidence = plain_evidence(words[:2], words[2:])
@@ -80,8 +81,7 @@ def test_labels_of_one_question_do_not_see_each_others_answers(
 def test_many_labels_are_asked_in_questions_of_ten(
     tiny_model: RegionModel, encoded: list[Encoded], count: int
 ) -> None:
-    labels = [f"thing {i}" for i in range(count)]
-    assert LABELS_PER_PASS % LABELS_PER_QUESTION == 0  # else a pass would cut a question short
+    labels = [f"thing {'and another ' * (i % 7)}{i}" for i in range(count)]  # short questions and long ones
     asked = [labels[i : i + LABELS_PER_QUESTION] for i in range(0, count, LABELS_PER_QUESTION)]
     expected = torch.cat([region_scores(tiny_model, encoded[1], DETECT, few) for few in asked])
     together = region_scores(tiny_model, encoded[1], DETECT, labels)

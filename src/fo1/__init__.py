@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fo1.checkpoints.attached_config import AuxiliaryConfig, RegionsConfig
     from fo1.detection import Detection
     from fo1.detections import Detections
-    from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError
+    from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError, SceneError
     from fo1.findings import Findings
     from fo1.loading import load, save
     from fo1.messages import Message
@@ -33,6 +33,7 @@ __all__ = [
     "Regions",
     "RegionsConfig",
     "Scene",
+    "SceneError",
     "attach",
     "load",
     "save",
@@ -43,7 +44,7 @@ _HOMES = {
     "fo1.checkpoints.attached_config": ("AuxiliaryConfig", "RegionsConfig"),
     "fo1.detection": ("Detection",),
     "fo1.detections": ("Detections",),
-    "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError"),
+    "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError", "SceneError"),
     "fo1.findings": ("Findings",),
     "fo1.loading": ("load", "save"),
     "fo1.messages": ("Message",),

@@ -17,6 +17,7 @@ from transformers import (
 from fo1.errors import PromptError
 from fo1.grammar import Grammar
 from fo1.model import Encoded, RegionModel
+from fo1.prefixes import reading
 from fo1.processors import Chances, Watch, WellFormed, WordsOnly
 
 
@@ -47,6 +48,7 @@ def generate(
 ) -> list[Written]:
     """The likeliest continuation of each prompt, as one batch.
 
+    Of prompts that begin with one image each, what was read for an earlier question is not read again.
     shown: for each prompt, the images in it, in order. beams: continuations followed at once; with one, the
     likeliest token is taken at every step. repetition_penalty: above 1, makes what the answer has said
     already less likely; the prompt does not count, or asking about regions would keep them from being named.
@@ -54,24 +56,17 @@ def generate(
     noted at every step.
     Raises `PromptError` for settings that make no sense, and if no answer that a grammar allows is so short.
     """
-    _check(max_new_tokens, beams, repetition_penalty)
+    check(max_new_tokens, beams, repetition_penalty)
     needed = max((grammar.needed(grammar.start) for grammar in grammars), default=0)
     if needed > max_new_tokens:
         raise PromptError(f"max_new_tokens is {max_new_tokens}; the answer to these labels takes {needed}")
     if not prompts:
         return []
-    longest = max(len(ids) for ids in prompts)
-    stop = model.prompts.stop_id
-    ids = torch.tensor([[stop] * (longest - len(p)) + list(p) for p in prompts], device=model.device)
-    real = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+    batch = reading(model, prompts, shown, beams)
+    longest = batch.ids.shape[1]
     watch, chances = Watch(watched), Chances()
     processors = LogitsProcessorList([watch] if watched and beams == 1 else [])
-    if repetition_penalty != 1:
-        processors.append(RepetitionPenaltyLogitsProcessor(repetition_penalty, longest))
-    if model.splice.pointer is not None:
-        processors.append(WordsOnly(model.prompts.vocabulary.first_region))
-    if grammars:
-        processors.append(WellFormed(grammars, longest, max_new_tokens))
+    processors += rules(model, grammars, longest, max_new_tokens, repetition_penalty)
     if beams == 1:
         processors.append(chances)
     run = cast(Callable[..., Any], model.base.generate)
@@ -80,11 +75,10 @@ def generate(
         [torch.cat([one.image_tokens for one in row]) if row else _nothing(model) for row in shown],
     ):
         sequences: Tensor = run(
-            ids,
-            attention_mask=torch.tensor(real, device=model.device),
+            batch.ids,
             generation_config=greedy(model, max_new_tokens, beams),
             logits_processor=processors,
-            **model.family.inputs(ids, [one.sight for row in shown for one in row]),
+            **batch.inputs,
         )
     likely = chances.rows() if beams == 1 else [[]] * len(sequences)
     seen = watch.rows() if watch.steps else [None] * len(sequences)
@@ -92,6 +86,24 @@ def generate(
         _written(model, row, *notes)
         for row, *notes in zip(sequences[:, longest:].tolist(), likely, seen, strict=True)
     ]
+
+
+def rules(
+    model: RegionModel,
+    grammars: Sequence[Grammar],
+    start: int,
+    max_new_tokens: int,
+    repetition_penalty: float,
+) -> LogitsProcessorList:
+    """What answers to a batch of prompts, `start` tokens long with their padding, are bound by."""
+    bound = LogitsProcessorList()
+    if repetition_penalty != 1:
+        bound.append(RepetitionPenaltyLogitsProcessor(repetition_penalty, start))
+    if model.splice.pointer is not None:
+        bound.append(WordsOnly(model.prompts.vocabulary.first_region))
+    if grammars:
+        bound.append(WellFormed(grammars, start, max_new_tokens))
+    return bound
 
 
 def generate_text(
@@ -110,15 +122,17 @@ def generate_text(
     """
     if len(questions) != len(encoded):
         raise PromptError(f"{len(questions)} questions for {len(encoded)} images")
-    if any(not question.strip() for question in questions):
-        raise PromptError("the question is empty")
-    prompts = [
-        model.prompts.prefix(one.sight.ids, len(one.regions))
-        + model.prompts.question(question, len(one.regions))
-        for one, question in zip(encoded, questions, strict=True)
-    ]
+    prompts = [prompt(model, one, question) for one, question in zip(encoded, questions, strict=True)]
     shown = [[one] for one in encoded]
     return generate(model, prompts, shown, max_new_tokens, beams, repetition_penalty, grammars, watched)
+
+
+def prompt(model: RegionModel, shown: Encoded, question: str) -> list[int]:
+    """Token ids of one question about one image. Raises `PromptError` for an empty question."""
+    if not question.strip():
+        raise PromptError("the question is empty")
+    count = len(shown.regions)
+    return model.prompts.prefix(shown.sight.ids, count) + model.prompts.question(question, count)
 
 
 def text_grammars(model: RegionModel, regions: Sequence[int]) -> list[Grammar]:
@@ -128,7 +142,8 @@ def text_grammars(model: RegionModel, regions: Sequence[int]) -> list[Grammar]:
     return [Grammar(model.prompts, model.stop_ids, count) for count in regions]
 
 
-def _check(max_new_tokens: int, beams: int, repetition_penalty: float) -> None:
+def check(max_new_tokens: int, beams: int = 1, repetition_penalty: float = 1.0) -> None:
+    """Raises `PromptError` for settings that make no sense."""
     if max_new_tokens < 1 or beams < 1:
         raise PromptError(f"max_new_tokens and beams must be at least 1, got {max_new_tokens} and {beams}")
     if not repetition_penalty > 0:
@@ -159,5 +174,9 @@ def _nothing(model: RegionModel) -> Tensor:
 def _written(model: RegionModel, row: list[int], chances: Sequence[float], watched: Tensor | None) -> Written:
     """A row of new tokens, cut at its end."""
     end = next((i for i, token in enumerate(row) if token in model.stop_ids), len(row))
-    text = cast(str, model.prompts.tokenizer.decode(row[:end]))
-    return Written(tuple(row[:end]), text.strip(), tuple(chances[:end]), watched)
+    return Written(tuple(row[:end]), words(model, row[:end]), tuple(chances[:end]), watched)
+
+
+def words(model: RegionModel, ids: Sequence[int]) -> str:
+    """The text of an answer, tags and region names included."""
+    return cast(str, model.prompts.tokenizer.decode(list(ids))).strip()

@@ -21,5 +21,9 @@ class CheckpointError(Fo1Error):
     """A model folder or its weights are missing, truncated or do not fit."""
 
 
+class SceneError(Fo1Error):
+    """A saved scene cannot be read or written, or is of another model."""
+
+
 class RegistryError(Fo1Error):
     """An unknown plug-in name."""

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache
 
-from fo1.model import Begun, Encoded, RegionModel
+from fo1.model import Encoded, RegionModel
+from fo1.prefixes import batched, begin, together
 from fo1.prompts.tree import PromptTree
 from fo1.vlm.tap import heard
 
@@ -40,61 +40,35 @@ class _Batch:
     inputs: dict[str, Any]
 
 
-def read_on(model: RegionModel, tree: PromptTree, shown: Encoded, places: Sequence[int]) -> Outputs:
-    """As `read_trees` of one tree, but its root, the image and its regions, is read once for all questions.
+def read_on(
+    model: RegionModel, trees: Sequence[PromptTree], shown: Encoded, places: Sequence[Sequence[int]]
+) -> list[Tensor]:
+    """As `read_trees` of trees about one image, but their root, the same in all, is read once for ever.
 
-    What was read stays with `shown`. A family that cannot read trees reads every branch from its start.
+    What was read stays with `shown`. Only the states are returned, (K, D) for each tree. A family that cannot
+    read trees reads every branch from its start.
     """
     if not model.family.reads_trees:
-        return read_trees(model, [tree], [shown], [places])[0]
-    begun = begin(model, shown, tree.ids[0])
-    rest, length = _rest(model, tree, begun), len(begun.ids)
-    with model.bound([shown]), heard(model.base.get_output_embeddings()) as states:
-        logits: Tensor = model.base(
-            logits_to_keep=torch.tensor([place - length for place in places], device=model.device),
-            past_key_values=begun.cache(),
+        return [one.states for one in read_trees(model, trees, [shown] * len(trees), places)]
+    begun = begin(model, shown, trees[0].ids[0])
+    read = len(begun.ids)
+    ids = pad_sequence([tree.tokens()[read:] for tree in trees], batch_first=True).to(model.device)
+    after = pad_sequence([tree.positions()[read:] - read for tree in trees], batch_first=True)
+    positions = (after + begun.following).expand(begun.axes, -1, -1).to(model.device)
+    with model.bound([shown] * len(trees)):
+        # Without the head, which would look at every place of one tree in all of them.
+        states: Tensor = model.base.base_model(
+            input_ids=ids,
+            position_ids=batched(positions),
+            attention_mask=additive(_masks(trees)[:, read:], model.base.dtype).to(model.device),
+            past_key_values=together([begun] * len(trees)),
             use_cache=True,
-            **rest,
-        ).logits
-    return Outputs(states[0][0], logits[0])
-
-
-def begin(model: RegionModel, shown: Encoded, ids: Sequence[int]) -> Begun:
-    """The beginning of prompts about one image, read now or before."""
-    key = tuple(ids)
-    if key not in shown.begun:
-        tokens = torch.tensor([key], device=model.device)
-        positions = model.family.positions(tokens[0], shown.sight)
-        cache = DynamicCache(config=model.base.config.get_text_config())
-        with model.bound([shown]):
-            model.base(
-                input_ids=tokens,
-                position_ids=_batched(positions[:, None]),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-                **model.family.inputs(tokens, [shown.sight]),
-            )
-        shown.begun[key] = Begun(key, cache, int(positions.max()) + 1, len(positions))
-    return shown.begun[key]
-
-
-def _rest(model: RegionModel, tree: PromptTree, begun: Begun) -> dict[str, Any]:
-    """What the base is given of a tree whose root it has read."""
-    length = len(begun.ids)
-    ids = tree.tokens()[None, length:].to(model.device)
-    after = tree.positions()[length:].to(model.device) - length + begun.following
-    return {
-        "input_ids": ids,
-        "position_ids": _batched(after.expand(begun.axes, 1, -1)),
-        "attention_mask": additive(tree.mask()[None, length:], model.base.dtype).to(model.device),
-        **model.family.inputs(ids, []),
-    }
-
-
-def _batched(positions: Tensor) -> Tensor:
-    """(A, B, T) → what bases take: without the axes, if there is one."""
-    return positions if len(positions) > 1 else positions[0]
+            **model.family.inputs(ids, []),
+        ).last_hidden_state
+    return [
+        row[torch.tensor(wanted, device=model.device) - read]
+        for row, wanted in zip(states, places, strict=True)
+    ]
 
 
 def read_trees(
@@ -136,19 +110,24 @@ def _as_trees(
     places: Sequence[Sequence[int]],
 ) -> _Batch:
     ids = pad_sequence([tree.tokens() for tree in trees], batch_first=True).to(model.device)
-    allowed = torch.eye(ids.shape[1], dtype=torch.bool).repeat(len(trees), 1, 1)
-    for row, tree in zip(allowed, trees, strict=True):
-        row[: len(tree), : len(tree)] = tree.mask()
     positions = [
         _positions(model, tree, one).T for tree, one in zip(trees, shown, strict=True)
     ]  # (T, A) each
     padded = pad_sequence(positions, batch_first=True).permute(2, 0, 1)
     inputs = {
-        "attention_mask": additive(allowed, model.base.dtype).to(model.device),
-        "position_ids": _batched(padded),
+        "attention_mask": additive(_masks(trees), model.base.dtype).to(model.device),
+        "position_ids": batched(padded),
     }
     found = [[(row, place) for place in wanted] for row, wanted in enumerate(places)]
     return _Batch(ids, list(range(len(trees))), found, inputs)
+
+
+def _masks(trees: Sequence[PromptTree]) -> Tensor:
+    """(B, T, T) bool of trees padded to the longest; padding attends to itself."""
+    allowed = torch.eye(max(map(len, trees)), dtype=torch.bool).repeat(len(trees), 1, 1)
+    for row, tree in zip(allowed, trees, strict=True):
+        row[: len(tree), : len(tree)] = tree.mask()
+    return allowed
 
 
 def _positions(model: RegionModel, tree: PromptTree, shown: Encoded) -> Tensor:

@@ -27,8 +27,8 @@ def encode_all(
         return model.encode(images, given)
     tilings = [Tiling.of(image.size, tiles) for image in images]
     small = [i for i, tiling in enumerate(tilings) if len(tiling) == 1]
-    known = zip(small, model.encode([images[i] for i in small], [given[i] for i in small]), strict=True)
-    encoded = dict(known)
+    plain = model.encode([images[i] for i in small], [given[i] for i in small])
+    encoded = dict(zip(small, plain, strict=True))
     return [
         encoded[i] if i in encoded else encode_tiled(model, image, given[i], tilings[i])
         for i, image in enumerate(images)
@@ -78,11 +78,9 @@ def _proposed(model: RegionModel, image: Image.Image, tiling: Tiling) -> Regions
     boxes = np.concatenate([one.xyxy for one in found])
     scores = np.concatenate([one.scores for one in found])
     kept = merged(boxes, scores, np.concatenate(cut))
-    labels = None
-    if all(one.labels is not None for one in found):
-        every = [label for one in found for label in one.labels or ()]
-        labels = tuple(every[i] for i in kept)
-    return Regions(boxes[kept], scores[kept], image.size, labels)
+    labels = [label for one in found for label in one.labels or ()]
+    named = tuple(labels[i] for i in kept) if len(labels) == len(boxes) else None
+    return Regions(boxes[kept], scores[kept], image.size, named)
 
 
 def _batches(tiles: NDArray[np.int64]) -> Iterator[list[int]]:

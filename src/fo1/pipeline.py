@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from fo1.messages import Message, conversation
 from fo1.model import RegionModel
 from fo1.mosaic import encode_all
 from fo1.scene import Scene, Settings, answers
+from fo1.stored import restore
 from fo1.tiles import Tiles
 from fo1.types import Regions
 
@@ -78,6 +80,15 @@ class FO1:
         share = {"image": (loaded - started) / max(len(pixels), 1)}
         share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
         return [Scene(self.model, self.settings, one, dict(share)) for one in encoded]
+
+    def restore(self, path: str | Path) -> Scene:
+        """A scene that was saved with this model, ready to be asked; see `Scene.save`.
+
+        Raises `SceneError` for a file that is no scene, and for a scene of another model.
+        """
+        started = time.perf_counter()
+        encoded = restore(path, self.model, self.name)
+        return Scene(self.model, self.settings, encoded, {"restore": time.perf_counter() - started})
 
     def ask_many(
         self,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fo1.boxes import clip, suppress
-from fo1.decoding import generate_text, text_grammars
+from fo1.decoding import generate_text, prompt, text_grammars
 from fo1.errors import PromptError, RegionError
 from fo1.findings import Findings, written
 from fo1.model import Encoded, RegionModel
@@ -20,6 +21,8 @@ from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
 from fo1.rating import Rating
 from fo1.scoring import named_scores, region_scores
+from fo1.stored import store
+from fo1.streaming import Piece, stream
 from fo1.types import Regions
 from fo1.views import View
 
@@ -52,6 +55,13 @@ class Scene:
     ) -> None:
         self.model, self.settings, self.encoded = model, settings, encoded
         self.seconds = seconds
+
+    def save(self, path: str | Path) -> None:
+        """Writes the scene into one file, from which `FO1.restore` makes it again, without the image.
+
+        Raises `SceneError` if it cannot be written.
+        """
+        store(path, self.encoded, self.model, self.settings.name)
 
     @property
     def regions(self) -> Regions:
@@ -148,6 +158,33 @@ class Scene:
         self._spent("answer", started)
         return answer
 
+    def stream(
+        self,
+        question: str,
+        max_new_tokens: int = 48,
+        repetition_penalty: float = 1.0,
+        constrained: bool = True,
+    ) -> Iterator[Piece | Answer]:
+        """As `ask`, but the answer comes as it is written: pieces of its text, then the whole, parsed.
+
+        Nothing runs but while the next piece is waited for: a loop that is left has stopped the work.
+        """
+        view, asked, encoded = _shown(self, question)
+        with self.model.lock:
+            ids = prompt(self.model, encoded, asked)
+            grammars = text_grammars(self.model, [len(encoded.regions)]) if constrained else []
+        events = stream(self.model, ids, encoded, view, max_new_tokens, repetition_penalty, grammars)
+        return self._timed(events)
+
+    def _timed(self, events: Iterator[Piece | Answer]) -> Iterator[Piece | Answer]:
+        while True:
+            started = time.perf_counter()
+            event = next(events, None)
+            self._spent("answer", started)
+            if event is None:
+                return
+            yield event
+
     def _check(self, region: int) -> None:
         if not 0 <= region < len(self.regions):
             raise RegionError(f"there is no region {region}; this scene has {len(self.regions)}")
@@ -230,13 +267,14 @@ def answers(
     model = scenes[0].model
     if any(scene.model is not model for scene in scenes):
         raise PromptError("the scenes are of several models; ask each model about its own")
-    shown = [
-        View.best(scene.regions.scores, model.capacity, named_regions(question))
-        for scene, question in zip(scenes, questions, strict=True)
-    ]
-    asked = [view.inward(question) for view, question in zip(shown, questions, strict=True)]
-    encoded = [view.of(scene.encoded) for view, scene in zip(shown, scenes, strict=True)]
+    views, asked, encoded = zip(*map(_shown, scenes, questions), strict=True)
     with model.lock:
         grammars = text_grammars(model, [len(one.regions) for one in encoded]) if constrained else []
         said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty, grammars)
-    return [view.outward(one.text) for view, one in zip(shown, said, strict=True)]
+    return [view.outward(one.text) for view, one in zip(views, said, strict=True)]
+
+
+def _shown(scene: Scene, question: str) -> tuple[View, str, Encoded]:
+    """Which regions a question's prompt shows, the question in its numbers, and the image with them."""
+    view = View.best(scene.regions.scores, scene.model.capacity, named_regions(question))
+    return view, view.inward(question), view.of(scene.encoded)

@@ -18,7 +18,7 @@ from fo1.rating import Rating, read_freely, read_lists, watched_ids
 from fo1.views import View, views
 
 LABELS_PER_QUESTION = 10  # as many as training asks at once
-LABELS_PER_PASS = 80
+QUESTIONS_PER_PASS = 4
 VIEWS_PER_BATCH = 4  # of a model that writes, so that memory does not grow with the regions
 WORDS_TO_SPARE = 32  # for what an answer says beside labels and regions
 
@@ -89,19 +89,28 @@ def _views(model: RegionModel, encoded: Encoded, labels: Sequence[str]) -> list[
 def _label_states(model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str]) -> Tensor:
     """The hidden state at which each label's regions are named, (L, D).
 
-    Labels are branches of one prompt tree: they share the image and the regions and do not see each other's
-    answers.
+    Labels are branches of their question: they share the image, the regions and the question, and do not see
+    each other's answers. Questions go on from the image and its regions as rows of a batch.
     """
-    prompts, count = model.prompts, len(encoded.regions)
-    states = []
-    for start in range(0, len(labels), LABELS_PER_PASS):
-        tree, places = PromptTree(), []
-        root = tree.add(prompts.prefix(encoded.sight.ids, count))
-        for first in range(start, min(start + LABELS_PER_PASS, len(labels)), LABELS_PER_QUESTION):
-            asked = labels[first : min(first + LABELS_PER_QUESTION, start + LABELS_PER_PASS)]
-            question = tree.add(prompts.question(task.fill(*asked), count), root)
-            places += [
-                tree.last(tree.add(prompts.naming(one, count), question, answer=True)) for one in asked
-            ]
-        states.append(read_on(model, tree, encoded, places).states)
-    return torch.cat(states)
+    questions = [labels[i : i + LABELS_PER_QUESTION] for i in range(0, len(labels), LABELS_PER_QUESTION)]
+    asked = [_question(model, encoded, task, names) for names in questions]
+    states: dict[int, Tensor] = {}
+    # Questions of like length share a pass, so that little of it is padding.
+    order = sorted(range(len(asked)), key=lambda number: len(asked[number][0]))
+    for start in range(0, len(order), QUESTIONS_PER_PASS):
+        numbers = order[start : start + QUESTIONS_PER_PASS]
+        trees, places = zip(*(asked[number] for number in numbers), strict=True)
+        states |= zip(numbers, read_on(model, trees, encoded, places), strict=True)
+    return torch.cat([states[number] for number in range(len(asked))])
+
+
+def _question(
+    model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str]
+) -> tuple[PromptTree, list[int]]:
+    """One question about labels, and where in it each label's regions are named."""
+    prompts, count, tree = model.prompts, len(encoded.regions), PromptTree()
+    root = tree.add(prompts.prefix(encoded.sight.ids, count))
+    question = tree.add(prompts.question(task.fill(*labels), count), root)
+    named = [prompts.naming(label, count) for label in labels]
+    opened = tree.add(named[0][:1], question, answer=True)  # the tag that opens every label
+    return tree, [tree.last(tree.add(ids[1:], opened, answer=True)) for ids in named]

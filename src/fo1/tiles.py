@@ -1,8 +1,8 @@
 """`Tiling`: a large image cut into overlapping tiles, and what becomes of boxes at their edges.
 
-A detector scales what it is given to a few hundred pixels, and small objects of a large image vanish. On tiles
-they do not. That is slicing-aided inference (SAHI, Akyon et al. 2022, arXiv 2202.06934): tiles with overlap and
-the whole image as well, merged by NMS. Pure geometry; boxes are xyxy pixels of the whole image.
+A detector scales what it is given to a few hundred pixels, and small objects of a large image vanish. On
+tiles they do not. That is slicing-aided inference (SAHI, Akyon et al. 2022, arXiv 2202.06934): tiles with
+overlap and the whole image as well, merged by NMS. Pure geometry; boxes are xyxy pixels of the whole image.
 """
 
 from __future__ import annotations
@@ -32,6 +32,19 @@ SAME_IOU = 0.6
 SAME_COVER = 0.5
 
 
+def tile_side(size: tuple[int, int], tiles: int | Literal["auto"]) -> int:
+    """The side of the tiles of an image of (width, height). Raises `RegionError` for one that makes none."""
+    if tiles == "auto":
+        return max(AUTO_SIDE, math.ceil(math.sqrt(size[0] * size[1] / AUTO_COUNT)))
+    try:
+        side = index(tiles)
+    except TypeError as error:
+        raise RegionError(f'tiles must be "auto" or a side in pixels, got {tiles!r}') from error
+    if side < LEAST_SIDE:
+        raise RegionError(f'tiles must have a side of at least {LEAST_SIDE} pixels, got {side}; or "auto"')
+    return side
+
+
 @dataclass(frozen=True, eq=False)
 class Tiling:
     """Tiles that cover an image. size: (width, height). side: the longest of a tile. boxes: (T, 4) int64."""
@@ -47,7 +60,7 @@ class Tiling:
         Neighbours share at least `OVERLAP` of a side. A side no longer than a tile's is not cut.
         Raises `RegionError` if a tile is to have less than `LEAST_SIDE` pixels, or no number of them.
         """
-        side = _side(size, tiles)
+        side = tile_side(size, tiles)
         across, down = (_spans(length, side) for length in size)
         boxes = [(x1, y1, x2, y2) for y1, y2 in down for x1, x2 in across]
         return cls(size, side, np.array(boxes, dtype=np.int64))
@@ -93,18 +106,6 @@ def merged(boxes: ArrayLike, scores: ArrayLike, cut: ArrayLike) -> NDArray[np.in
     parts = parts[nms(found[parts], sure[parts], SAME_IOU)]
     kept = np.concatenate([whole, parts])
     return kept[np.argsort(-sure[kept], kind="stable")]
-
-
-def _side(size: tuple[int, int], tiles: int | Literal["auto"]) -> int:
-    if tiles == "auto":
-        return max(AUTO_SIDE, math.ceil(math.sqrt(size[0] * size[1] / AUTO_COUNT)))
-    try:
-        side = index(tiles)
-    except TypeError as error:
-        raise RegionError(f'tiles must be "auto" or a side in pixels, got {tiles!r}') from error
-    if side < LEAST_SIDE:
-        raise RegionError(f'tiles must have a side of at least {LEAST_SIDE} pixels, got {side}; or "auto"')
-    return side
 
 
 def _spans(length: int, side: int) -> Sequence[tuple[int, int]]:

@@ -67,6 +67,11 @@ class FakeModel:
     name = "fake"
 
     def look(
-        self, image: Image.Image, boxes: list[list[float]] | None = None, top_k: int | None = None
+        self,
+        image: Image.Image,
+        boxes: list[list[float]] | None = None,
+        top_k: int | None = None,
+        tiles: int | str | None = None,
     ) -> FakeScene:
+        self.tiles = tiles
         return FakeScene(image.size, boxes if boxes is None else boxes[:top_k])

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import fo1
-from cli.fakes import Run
+from cli.fakes import FakeModel, Run
 from fo1.checkpoints import base
+from fo1.cli import common
 from fo1.cli.main import app
 from fo1.cli.options import Settings
 from fo1.errors import CheckpointError
@@ -198,3 +199,14 @@ def test_an_unknown_model_is_an_error(tmp_path: Path, monkeypatch: pytest.Monkey
     photo = Path(__file__).parents[2] / "photos" / "dog.jpg"
     done = CliRunner().invoke(app, ["detect", str(photo), str(photo), "dog", "--model", "nix"])
     assert (done.exit_code, done.stderr) == (2, "fo1: error: no model 'nix' at all\n")
+
+
+@pytest.mark.parametrize("verb", ["detect", "find", "count"])
+@pytest.mark.parametrize(("word", "tiles"), [("128", 128), ("auto", "auto")])
+def test_tiles_reach_the_model(
+    run: Run, monkeypatch: pytest.MonkeyPatch, verb: str, word: str, tiles: int | str
+) -> None:
+    model = FakeModel()
+    monkeypatch.setattr(common, "load_model", lambda settings: model)
+    assert run(verb, "a.png", "orange", "--tiles", word).exit_code == 0
+    assert model.tiles == tiles

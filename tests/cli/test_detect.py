@@ -107,6 +107,8 @@ def test_a_broken_image_among_several_is_reported_and_the_others_go_on(run: Run)
         (["a.png", "orange", "--threads", "0"], "--threads"),
         (["a.png", "orange", "--top-k", "0"], "--top-k"),
         (["a.png", "orange", "--top-k", "few"], "--top-k"),
+        (["a.png", "orange", "--tiles", "0"], "--tiles 0: give a side of at least 64 pixels, or auto"),
+        (["a.png", "orange", "--tiles", "many"], "--tiles many"),
         (["a.png", "orange", "--format", "xml"], "--format"),
         (["a.png", "orange", "--colour"], "--colour"),
         (["a.png", "orange", "--json", "no/where.json"], "--json no/where.json"),

@@ -12,10 +12,10 @@ import pytest
 from evaluation.answers import Tiles, tiles, tiny_model
 from fo1.errors import Fo1Error
 from fo1.evaluation.benchmark import BenchmarkError, Prediction, Sample
-from fo1.evaluation.fingerprint import fingerprint
 from fo1.evaluation.predictions import NAME, PredictionFile, RunError
 from fo1.evaluation.proposing import Proposals
 from fo1.evaluation.run import open_samples, run, settings_of, with_threshold
+from fo1.fingerprint import fingerprint
 from fo1.pipeline import FO1
 from fo1.proposals.cached import write_cache
 from fo1.scene import Scene

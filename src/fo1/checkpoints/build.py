@@ -37,7 +37,7 @@ def word_embeddings(
 ) -> Tensor:
     """Mean of the base's token embeddings of each word or phrase, (len(words), D) float32."""
     table = base.get_input_embeddings().get_parameter("weight")
-    ids = [tokenizer(" " + word, add_special_tokens=False).input_ids for word in words]
+    ids = tokenizer([" " + word for word in words], add_special_tokens=False).input_ids
     return torch.stack([table[i].float().mean(dim=0) for i in ids]).detach()
 
 

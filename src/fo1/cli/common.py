@@ -11,6 +11,7 @@ import typer
 
 from fo1.cli.options import Settings
 from fo1.errors import Fo1Error
+from fo1.garbage import uncollected
 
 if TYPE_CHECKING:
     from fo1.pipeline import FO1
@@ -21,16 +22,17 @@ INTERRUPTED = 130
 
 def load_model(settings: Settings) -> FO1:
     """The model, without the progress bars and notes of the libraries below. Raises `CheckpointError`."""
-    import torch
-    from transformers.utils import logging
+    with uncollected():  # most of the wait is for these imports
+        import torch
+        from transformers.utils import logging
 
-    from fo1.loading import load
+        from fo1.loading import load
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    return load(settings.model, device=settings.device, dtype=settings.dtype)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        return load(settings.model, device=settings.device, dtype=settings.dtype)
 
 
 def need(extra: str, *packages: str) -> None:

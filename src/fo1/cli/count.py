@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    Tiles,
     TopK,
 )
 
@@ -36,6 +37,7 @@ def count(
     form: Form = Format.table,
     boxes: Boxes = None,
     top_k: TopK = None,
+    tiles: Tiles = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -60,5 +62,6 @@ def count(
         Outputs(save, json, form),
         boxes,
         top_k,
+        tiles,
         counted=True,
     )

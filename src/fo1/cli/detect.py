@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    Tiles,
     TopK,
 )
 
@@ -41,6 +42,7 @@ def detect(
     form: Form = Format.table,
     boxes: Boxes = None,
     top_k: TopK = None,
+    tiles: Tiles = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -57,6 +59,7 @@ def detect(
       fo1 detect fruit.jpg "orange, apple" --save out.png
       fo1 detect "photos/*.jpg" "cat, dog" --save drawn/ --json found.jsonl
       fo1 detect fruit.jpg "orange, apple" --format coco > fruit.json
+      fo1 detect aerial.jpg "car" --tiles auto
     """
     from fo1.prompts.tasks import clean_labels
 
@@ -70,4 +73,5 @@ def detect(
         Outputs(save, json, form),
         boxes,
         top_k,
+        tiles,
     )

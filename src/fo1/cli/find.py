@@ -22,6 +22,7 @@ from fo1.cli.options import (
     Settings,
     Threads,
     Threshold,
+    Tiles,
     TopK,
 )
 
@@ -41,6 +42,7 @@ def find(
     form: Form = Format.table,
     boxes: Boxes = None,
     top_k: TopK = None,
+    tiles: Tiles = None,
     threshold: Threshold = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
@@ -65,4 +67,5 @@ def find(
         Outputs(save, json, form),
         boxes,
         top_k,
+        tiles,
     )

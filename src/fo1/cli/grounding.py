@@ -10,7 +10,7 @@ import typer
 
 from fo1.cli.common import FAILED
 from fo1.cli.documents import Printer, Result
-from fo1.cli.inputs import read_boxes
+from fo1.cli.inputs import parse_tiles, read_boxes
 from fo1.cli.jsonfile import JsonFile
 from fo1.cli.looking import Look, each_image
 from fo1.cli.options import Format, Settings
@@ -38,6 +38,7 @@ def ground(
     outputs: Outputs,
     boxes: str | None = None,
     top_k: int | None = None,
+    tiles: str | None = None,
     counted: bool = False,
 ) -> None:
     """Asks each image and hands out the findings.
@@ -62,7 +63,7 @@ def ground(
         printer.add(Result(found, record), f"{len(found)} {labels[0]}" if counted else None)
         pictures.save(look.source, look.image, found)
 
-    failed = each_image(images, settings, use, given, top_k)
+    failed = each_image(images, settings, use, given, top_k, None if tiles is None else parse_tiles(tiles))
     printer.end()
     if failed:
         raise typer.Exit(FAILED)

@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fo1.errors import Fo1Error
+
+if TYPE_CHECKING:
+    from fo1.tiles import Tiles
 
 BOX = "[x1, y1, x2, y2]"
 
@@ -59,6 +62,18 @@ def read_boxes(path: str, images: Sequence[str]) -> list[list[float]]:
 def parse_box(text: str) -> list[float]:
     """A box written `x1,y1,x2,y2`. Raises `Fo1Error`."""
     return _box(text.replace(",", " ").split(), "--box")
+
+
+def parse_tiles(text: str) -> Tiles:
+    """A tile's side in pixels, or "auto". Raises `Fo1Error`."""
+    from fo1.tiles import LEAST_SIDE, tile_side
+
+    if text == "auto":
+        return "auto"
+    try:
+        return tile_side((1, 1), int(text))
+    except ValueError as error:
+        raise Fo1Error(f"--tiles {text}: give a side of at least {LEAST_SIDE} pixels, or auto") from error
 
 
 def is_url(word: str) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fo1.pipeline import FO1
     from fo1.scene import Scene
+    from fo1.tiles import Tiles
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def each_image(
     use: Callable[[Look], None],
     boxes: Sequence[Sequence[float]] | None = None,
     top_k: int | None = None,
+    tiles: Tiles = None,
 ) -> int:
     """Calls `use` for each image and returns how many failed; each failure is reported in one line.
 
@@ -68,7 +70,7 @@ def each_image(
                 started = time.perf_counter()
                 model = common.load_model(settings)
                 before["load"] = time.perf_counter() - started
-            use(Look(source, image, model.look(image, boxes, top_k), model.name, before))
+            use(Look(source, image, model.look(image, boxes, top_k, tiles), model.name, before))
         except (ImageError, RegionError) as error:
             message = str(error)
             named = len(sources) == 1 or source in message

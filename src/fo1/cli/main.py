@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from fo1.cli.ask import ask
+from fo1.cli.bench import bench
 from fo1.cli.common import FAILED, INTERRUPTED, report
 from fo1.cli.convert import convert
 from fo1.cli.count import count
@@ -101,7 +102,7 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, name, ask, models, train, finetune, trace, convert):
+for command in (detect, find, count, describe, name, ask, models, bench, train, finetune, trace, convert):
     app.command()(command)
 app.command("fetch-base")(fetch_base)
 app.add_typer(data, name="data")

@@ -23,7 +23,7 @@ Device = Annotated[
 ]
 Dtype = Annotated[
     str | None,
-    typer.Option(help="float32, bfloat16 or float16; by default what is quick here.", show_default=False),
+    typer.Option(help="float32, bfloat16, float16 or int8; by default what is quick.", show_default=False),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; by default torch's choice.", show_default=False)
@@ -53,6 +53,14 @@ TopK = Annotated[
         min=1,
         metavar="N",
         help="Keep only the N best regions, or the first N of --boxes; regions are numbered after that.",
+        show_default=False,
+    ),
+]
+Tiles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PIXELS|auto",
+        help="For small things in large images: also look at overlapping tiles with sides of so many pixels.",
         show_default=False,
     ),
 ]

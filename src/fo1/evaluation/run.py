@@ -14,9 +14,9 @@ from PIL import Image
 
 from fo1.errors import Fo1Error
 from fo1.evaluation.benchmark import Benchmark, BenchmarkError, Sample
-from fo1.evaluation.fingerprint import fingerprint
 from fo1.evaluation.predictions import Outcome, PredictionFile
 from fo1.evaluation.proposing import Proposals
+from fo1.fingerprint import fingerprint
 from fo1.images import load_image
 from fo1.pipeline import FO1
 from fo1.scene import Scene

@@ -48,13 +48,13 @@ ALIGN = Stage(
 )
 INSTRUCT = Stage(
     "instruct",
-    steps=240,
+    steps=320,
     rates={
-        "encoder.*": 2e-3,
-        "splice.*": 2e-3,
-        "auxiliary.*": 2e-3,
-        "language.*.down": 2e-3,
-        "language.*.up": 2e-3,
+        "encoder.*": 4e-3,
+        "splice.*": 4e-3,
+        "auxiliary.*": 4e-3,
+        "language.*.down": 4e-3,
+        "language.*.up": 4e-3,
     },
     batch=4,
     warmup=5,

@@ -11,9 +11,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.prompts.builder import ChatFormat
+
+
+@dataclass
+class Seen(BaseModelOutputWithPooling):
+    """What a base reads of what its `get_image_features` returned; each a tensor, a list, or a list of lists.
+
+    pooler_output: an image's tokens. deepstack_features: more of them, for some of the model's layers.
+    """
+
+    pooler_output: Any = None
+    deepstack_features: Any = None
 
 
 @dataclass(frozen=True)
@@ -23,13 +35,13 @@ class Sight:
     ids: what stands for the image in a prompt: its placeholder tokens and the marks around and between them.
     maps: features tapped from the vision tower before tokens are merged or projected, one per tapped layer,
         in original image order; the last is the deepest.
-    outputs: what `get_image_features` returned, for the base's `mm_encoder_outputs`.
+    outputs: for the base's `mm_encoder_outputs`; None of a base without eyes.
     inputs: what else the base's forward wants to know of the image, such as `image_grid_thw`.
     """
 
     ids: tuple[int, ...]
     maps: FeatureMaps
-    outputs: Any
+    outputs: Seen | None
     inputs: dict[str, Tensor]
 
     def without_maps(self) -> Sight:

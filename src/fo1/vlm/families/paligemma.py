@@ -45,3 +45,7 @@ class PaliGemma(TappedFamily):
     def inputs(self, ids: Tensor, sights: Sequence[Sight]) -> dict[str, Any]:
         # 0 is the prompt, 1 would be an answer to learn.
         return {**super().inputs(ids, sights), "token_type_ids": torch.zeros_like(ids)}
+
+    def positions(self, ids: Tensor, sight: Sight) -> Tensor:
+        """It counts from one."""
+        return super().positions(ids, sight) + 1

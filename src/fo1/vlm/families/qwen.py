@@ -13,7 +13,7 @@ from torch import Tensor
 from fo1.encoders.feature_maps import FeatureMaps, Frame
 from fo1.errors import ImageError
 from fo1.prompts.builder import ChatFormat
-from fo1.vlm.family import Sight, VLMFamily
+from fo1.vlm.family import Seen, Sight, VLMFamily
 from fo1.vlm.tap import spread, tapped
 
 
@@ -74,7 +74,7 @@ class QwenFamily(VLMFamily):
         return Sight(
             (config.vision_start_token_id, *image_ids, config.vision_end_token_id),
             FeatureMaps(maps, self.strides, frame),
-            type(outputs)(**kept),
+            Seen(**kept),
             {"image_grid_thw": grid},
         )
 
@@ -109,7 +109,8 @@ class QwenFamily(VLMFamily):
         }
         if sights:
             # A new object each time: `generate` with beams changes it in place.
-            inputs["mm_encoder_outputs"] = {"image": _merged([sight.outputs for sight in sights])}
+            seen = [sight.outputs for sight in sights if sight.outputs is not None]
+            inputs["mm_encoder_outputs"] = {"image": _merged(seen)}
         return inputs
 
     def positions(self, ids: Tensor, sight: Sight) -> Tensor:
@@ -122,10 +123,11 @@ class QwenFamily(VLMFamily):
         return counted[:, 0]
 
 
-def _merged(outputs: Sequence[Any]) -> Any:
+def _merged(outputs: Sequence[Seen]) -> Seen:
     """Outputs of several images as one: a tensor per image, and per deepstack layer a tensor per image."""
-    fields: dict[str, Any] = {"pooler_output": tuple(t for one in outputs for t in one.pooler_output)}
-    if "deepstack_features" in outputs[0]:
+    deep: list[tuple[Tensor, ...]] | None = None
+    if outputs[0].deepstack_features is not None:
         layers = zip(*(one.deepstack_features for one in outputs), strict=True)
-        fields["deepstack_features"] = [tuple(t for one in layer for t in one) for layer in layers]
-    return type(outputs[0])(**fields)
+        deep = [tuple(t for one in layer for t in one) for layer in layers]
+    pooled = tuple(t for one in outputs for t in one.pooler_output)
+    return Seen(pooler_output=pooled, deepstack_features=deep)

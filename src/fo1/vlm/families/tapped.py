@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from fo1.encoders.feature_maps import FeatureMaps, Frame
-from fo1.vlm.family import Sight, VLMFamily
+from fo1.vlm.family import Seen, Sight, VLMFamily
 from fo1.vlm.tap import spread, tapped
 
 
@@ -83,7 +82,7 @@ class TappedFamily(VLMFamily):
             seen = base.get_image_features(**pixels, return_dict=True)
         maps = FeatureMaps(tuple(view.arrange(states) for states in features), self.strides, view.frame)
         # The rest of `seen`, the tower's hidden states, is never read again; letting it go saves memory.
-        return Sight(view.ids, maps, BaseModelOutputWithPooling(pooler_output=seen.pooler_output), {})
+        return Sight(view.ids, maps, Seen(pooler_output=seen.pooler_output), {})
 
     def inputs(self, ids: Tensor, sights: Sequence[Sight]) -> dict[str, Any]:
         return {"mm_encoder_outputs": {"image": merged(sights)}} if sights else {}
@@ -93,13 +92,13 @@ class TappedFamily(VLMFamily):
         return tuple(self.processor.tokenizer(text, add_special_tokens=False).input_ids)
 
 
-def merged(sights: Sequence[Sight]) -> BaseModelOutputWithPooling:
+def merged(sights: Sequence[Sight]) -> Seen:
     """Image tokens of several sights in one new object, since `generate` rewrites what it is given."""
-    pooled = [sight.outputs.pooler_output for sight in sights]
+    pooled: list[Any] = [sight.outputs.pooler_output for sight in sights if sight.outputs is not None]
     whole: Any = [part for parts in pooled for part in parts]
     if isinstance(pooled[0], Tensor):
         whole = torch.cat(pooled)
-    return BaseModelOutputWithPooling(pooler_output=whole)
+    return Seen(pooler_output=whole)
 
 
 def mosaic(tiles: Tensor, grid: tuple[int, int], cells: tuple[int, int]) -> Tensor:

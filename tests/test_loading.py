@@ -1,0 +1,36 @@
+"""Weights of eight bits, by the way one asks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import fo1
+from attachable import CASES, attached
+from fo1.checkpoints.int8 import Int8Linear
+from fo1.errors import CheckpointError
+from tiny import picture
+
+
+@pytest.mark.parametrize("name", ["qwen3_vl", "smolvlm"])
+def test_int8_is_the_language_model_only_and_is_not_saved(name: str, tmp_path: Path) -> None:
+    fo1.save(attached(CASES[name].build(), seed=2), tmp_path / "saved")
+    model = fo1.load(tmp_path / "saved", device="cpu", dtype="int8")
+    quantised = [key for key, part in model.model.named_modules() if isinstance(part, Int8Linear)]
+    assert quantised and not [key for key in quantised if "vision" in key or "visual" in key]
+    scene = model.look(picture(size=(120, 80)), [[10, 10, 80, 60]])
+    assert scene.detect("cat").confidence["cat"].shape == (1,)
+    with pytest.raises(CheckpointError, match="loaded as int8"):
+        fo1.save(model, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_int8_needs_a_cpu(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="int8 is for the CPU, not for meta"):
+        fo1.load(tmp_path, device="meta", dtype="int8")
+
+
+def test_unknown_dtypes_are_told_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="unknown dtype 'int4'; known: .*float16, int8"):
+        fo1.load(tmp_path, device="cpu", dtype="int4")
