@@ -53,7 +53,7 @@ format: $(STAMP) ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train-tiny: $(STAMP) ## both stages of training on a tiny random model (a minute)
+train-tiny: $(STAMP) ## both stages of training on a tiny random model (two minutes)
 	$(BIN)/python -m fo1.training.tiny
 
 train-smol: $(STAMP) ## train the bundled model again from packages (hours)

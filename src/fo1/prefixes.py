@@ -29,9 +29,9 @@ class Reading:
 def begin(model: RegionModel, shown: Encoded, ids: Sequence[int]) -> Begun:
     """The beginning of prompts about one image, read now or before. The caller holds `model.lock`.
 
-    It stays with `shown`, as long as that lives: two numbers (key and value) per layer, token and width of
-    the base's key-value heads. That is 2 MiB for a photo with 80 regions in `fo1-smol`, and 36 KiB a token
-    in Qwen2.5-VL-3B, in half precision.
+    It stays with `shown` as long as that lives, one for each prefix that was asked for: two numbers (key and
+    value) per layer, token and width of the base's key-value heads. That is 2 MiB for a photo with 80 regions
+    in `fo1-smol`, and 36 KiB a token in Qwen2.5-VL-3B, in half precision.
     """
     key = tuple(ids)
     if key not in shown.begun:
@@ -105,7 +105,8 @@ def together(begun: Sequence[Begun], beams: int = 1) -> DynamicCache:
 
     def stacked(parts: Sequence[Tensor]) -> Tensor:  # each (1, heads, tokens, width)
         padded = [F.pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts]
-        return torch.cat(padded).repeat_interleave(beams, dim=0)
+        rows = torch.cat(padded)
+        return rows if beams == 1 else rows.repeat_interleave(beams, dim=0)
 
     cache = begun[0].cache()
     for number, layer in enumerate[Any](cache.layers):

@@ -63,14 +63,14 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     # Everything after the draw once more for each of the next ones.
     setup, loop = code.split("draw = next(stream)\n")
     one, other = run(code), run(code)
-    ids = [tree.tree.ids for tree in one["trees"]]
-    assert ids == [tree.tree.ids for tree in other["trees"]] and ids
+    ids = [tree.tree.ids for tree in one["exercises"]]
+    assert ids == [tree.tree.ids for tree in other["exercises"]] and ids
     sources = set()
     for _ in range(40):
         one["draw"] = next(one["stream"])
         exec(loop, one)
         sources.add(one["draw"].source)
-        labels = np.concatenate([tree.labels().numpy() for tree in one["trees"]])
+        labels = np.array([word.token for made in one["exercises"] for word in made.words])
         said = one["model"].prompts.tokenizer.decode(labels[labels >= 0])
         if one["draw"].source == "general":
             assert re.fullmatch(r"Number \d\.<\|im_end\|>", said)

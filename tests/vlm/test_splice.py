@@ -103,6 +103,18 @@ def test_only_this_instance_is_hooked(either: Spliced) -> None:
         assert other(torch.tensor([[1, 2]])).logits.shape[-1] == WORDS
 
 
+def test_the_head_reads_a_cut_row_without_its_prompts_strides(either: Spliced) -> None:
+    """Or torch copies the whole weight for it."""
+    seen: list[Tensor] = []
+    head = either.base.get_output_embeddings()
+    head.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    for rows in (1, 2):
+        cut = torch.randn(rows, 5, WIDTH)[:, -1:]
+        with either.splice.bound([embeddings(1, 0)] * rows, [NOTHING] * rows):
+            head(cut)
+        assert seen[-1].stride() == (WIDTH, WIDTH, 1) and torch.equal(seen[-1], cut)
+
+
 def test_a_base_with_spare_rows_does_not_predict_them() -> None:
     padded = spliced(dynamic=False, base=llama(vocab_size=300))
     logits = padded.logits([[1, 2]], [NOTHING])

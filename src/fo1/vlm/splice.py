@@ -53,6 +53,7 @@ class RegionSplice(nn.Module):
         """Hooks the input embedding and the output head of one base model."""
         embedding.register_forward_pre_hook(self._before_embedding)
         embedding.register_forward_hook(self._after_embedding)
+        head.register_forward_pre_hook(self._before_head)
         head.register_forward_hook(self._after_head)
 
     @contextmanager
@@ -73,6 +74,14 @@ class RegionSplice(nn.Module):
     def _after_embedding(self, _: nn.Module, __: tuple[Any, ...], embedded: Tensor) -> Tensor | None:
         ids, self._ids = self._ids, None
         return None if self._bound is None or ids is None else self.splice(ids, embedded, self._bound)
+
+    def _before_head(self, _: nn.Module, args: tuple[Any, ...]) -> tuple[Tensor] | None:
+        """The last row of a prompt's states, cut out by the base, keeps the prompt's strides; for such a
+        tensor torch would copy the head's whole weight, which takes longer than reading the question."""
+        if self._bound is None:
+            return None
+        (hidden,) = args
+        return (hidden.flatten(0, -2).contiguous().unflatten(0, hidden.shape[:-1]),)
 
     def _after_head(self, _: nn.Module, args: tuple[Tensor], logits: Tensor) -> Tensor | None:
         if self._bound is None or not len(self.output_rows):

@@ -28,7 +28,8 @@ class ScriptedScene(Scene):
 
     def __init__(self, boxes: Boxes, scores: Scores, threshold: float = 0.5) -> None:
         encoded = SimpleNamespace(regions=Regions.of(boxes, SIZE))
-        super().__init__(cast(Any, None), Settings("scripted", threshold), cast(Any, encoded), {})
+        scores_regions = SimpleNamespace(splice=SimpleNamespace(pointer="scores them"))
+        super().__init__(cast(Any, scores_regions), Settings("scripted", threshold), cast(Any, encoded), {})
         self.scores = {label: np.array(row, dtype=np.float32) for label, row in scores.items()}
         self.asked: list[list[str]] = []
 
