@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 import fo1
-from fo1.boxes import iou
+from fo1.boxes import claims, iou
 from fo1.evaluation.benchmarks import BENCHMARKS
 from fo1.evaluation.calibration import Calibration
 from fo1.evaluation.metrics import ranking, share
+from fo1.evaluation.truth import BoxTruth
 from fo1.forest import read_on
 from fo1.prompts.tree import PromptTree
 from fo1.scene import Scene
@@ -63,76 +66,89 @@ def average_precision(scores: list[float], right: list[bool]) -> float:
     return float((precision * hits).sum() / max(hits.sum(), 1))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+@dataclass
+class Tally:
+    """What is added up over pictures.
+
+    regions: way → score of each region for each label, and is it right. best: of each label, is it there, and
+    the best region's hazard. found: score of each box that may be reported, and is it right. things: true
+    ones.
+    seconds: way → in all, for a label.
+    """
+
+    regions: dict[str, tuple[list[float], list[bool]]] = field(
+        default_factory=lambda: {way: ([], []) for way in WAYS}
     )
+    best: list[tuple[bool, float]] = field(default_factory=list)
+    found: list[tuple[float, bool]] = field(default_factory=list)
+    things: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAYS, 0.0))
+
+    def add(self, scene: Scene, truth: BoxTruth, labels: list[str]) -> None:
+        """One picture."""
+        scene.detect(labels)  # so that no way pays for reading the picture
+        reported = scene.detect(labels, threshold=0.0)
+        ways: dict[str, Callable[[], Scores]] = {
+            "hazard": lambda: scene.detect(labels, threshold=0.0).confidence,
+            "softmax": lambda: {
+                label: softmax(row) for label, row in scene.detect(labels, threshold=0.0).confidence.items()
+            },
+            "probe": lambda: probe(scene, labels),
+        }
+        for way, work in ways.items():
+            started = time.perf_counter()
+            scores = work()
+            self.seconds[way] += (time.perf_counter() - started) / len(labels)
+            for label in labels:
+                overlap = iou(truth.xyxy[truth.rows(label)], scene.regions.xyxy).max(axis=0, initial=0.0)
+                clear = (overlap >= 0.5) | (overlap < 0.3)
+                self.regions[way][0].extend(scores[label][clear].tolist())
+                self.regions[way][1].extend((overlap[clear] >= 0.5).tolist())
+        for label in labels:
+            boxes, mine = truth.xyxy[truth.rows(label)], reported.by_label(label)
+            self.best.append((bool(len(boxes)), float(reported.confidence[label].max(initial=0.0))))
+            self.things += len(boxes)
+            right = claims(iou(mine.xyxy, boxes)) >= 0
+            self.found += zip(mine.scores.tolist(), right.tolist(), strict=True)
+
+    def ways(self, pictures: int) -> str:
+        """How good each confidence is."""
+        lines = ["| confidence | AP | AUC | calibration error | seconds a label |", "|---|---|---|---|---|"]
+        for way, (values, right) in self.regions.items():
+            yes, no = (
+                [v for v, r in zip(values, right, strict=True) if r is wanted] for wanted in (True, False)
+            )
+            error, ap = Calibration.of(values, right).error, average_precision(values, right)
+            seconds = self.seconds[way] / pictures
+            lines.append(f"| {way} | {ap:.3f} | {ranking(yes, no):.3f} | {error:.3f} | {seconds:.3f} |")
+        return "\n".join(lines)
+
+    def thresholds(self) -> str:
+        """What a threshold on the hazard trades."""
+        lines = ["| threshold | absent labels refused | recall | precision |", "|---|---|---|---|"]
+        absent = [score for there, score in self.best if not there]
+        for threshold in THRESHOLDS:
+            kept = [hit for score, hit in self.found if score >= threshold]
+            refused = share(sum(score < threshold for score in absent), len(absent))
+            recall, precision = share(sum(kept), self.things), share(sum(kept), len(kept))
+            lines.append(f"| {threshold} | {refused:.3f} | {recall:.3f} | {precision:.3f} |")
+        return "\n".join(lines)
+
+
+def main() -> None:
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--model", default="fo1-smol")
     parser.add_argument("--split", default="real")
     parser.add_argument("--data", type=Path, default=Path("photos"))
     parser.add_argument("--pictures", type=int, default=26)
-    parser.add_argument(
-        "--labels", type=int, default=6, help="labels probed in a picture, present ones first"
-    )
+    parser.add_argument("--labels", type=int, default=6, help="asked in a picture, present ones first")
     arguments = parser.parse_args()
-    model = fo1.load(arguments.model)
+    model, tally = fo1.load(arguments.model), Tally()
     samples = BENCHMARKS.get("fo1-scenes")().open(arguments.data, arguments.split)[: arguments.pictures]
-    pooled: dict[str, tuple[list[float], list[bool]]] = {way: ([], []) for way in WAYS}
-    seconds = dict.fromkeys(WAYS, 0.0)
-    best: list[tuple[bool, float]] = []  # of each label asked: is it there, and the best region's hazard
-    found: list[tuple[float, bool]] = []  # reported boxes: score, right
-    things = 0
     for sample in samples:
-        scene, truth = model.look(sample.image), sample.truth
-        labels = list(truth.labels)[: arguments.labels]
-        scene.detect(labels)  # so that no way pays for reading the picture
-        scores: dict[str, Scores] = {}
-        for way in WAYS:
-            started = time.perf_counter()
-            if way == "probe":
-                scores[way] = probe(scene, labels)
-            else:
-                hazards = scene.detect(labels, threshold=0.0)
-                scores[way] = hazards.confidence
-                if way == "softmax":
-                    scores[way] = {label: softmax(row) for label, row in scores[way].items()}
-                else:
-                    reported = hazards
-            seconds[way] += (time.perf_counter() - started) / len(labels)
-        for label in labels:
-            boxes = truth.xyxy[truth.rows(label)]
-            overlap = (
-                iou(scene.regions.xyxy, boxes).max(axis=1) if len(boxes) else np.zeros(len(scene.regions))
-            )
-            clear = (overlap >= 0.5) | (overlap < 0.3)
-            for way in WAYS:
-                pooled[way][0].extend(scores[way][label][clear].tolist())
-                pooled[way][1].extend((overlap[clear] >= 0.5).tolist())
-            best.append((bool(len(boxes)), float(scores["hazard"][label].max(initial=0.0))))
-            things += len(boxes)
-            mine, free = reported.by_label(label), iou(reported.by_label(label).xyxy, boxes)
-            for row, score in enumerate(mine.scores.tolist()):
-                hit = free.shape[1] > 0 and free[row].max() >= 0.5
-                if hit:
-                    free[:, int(free[row].argmax())] = -1
-                found.append((score, hit))
-    print("| confidence | AP | AUC | calibration error | seconds a label |\n|---|---|---|---|---|")
-    for way in WAYS:
-        values, right = pooled[way]
-        sorted_out = [
-            [v for v, r in zip(values, right, strict=True) if r is wanted] for wanted in (True, False)
-        ]
-        auc = ranking(*sorted_out)
-        error, ap = Calibration.of(values, right).error, average_precision(values, right)
-        print(f"| {way} | {ap:.3f} | {auc:.3f} | {error:.3f} | {seconds[way] / len(samples):.3f} |")
-    print("\n| threshold | absent labels refused | recall | precision |\n|---|---|---|---|")
-    absent = [score for there, score in best if not there]
-    for threshold in THRESHOLDS:
-        kept = [hit for score, hit in found if score >= threshold]
-        refused = share(sum(score < threshold for score in absent), len(absent))
-        print(
-            f"| {threshold} | {refused:.3f} | {sum(kept) / things:.3f} | {share(sum(kept), len(kept)):.3f} |"
-        )
+        tally.add(model.look(sample.image), sample.truth, list(sample.truth.labels)[: arguments.labels])
+    print(tally.ways(len(samples)), tally.thresholds(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fo1.boxes import iou
+from fo1.boxes import claims, iou
 from fo1.data.images import ImageFiles
 from fo1.data.record import Dialogue, Record, Turn
 from fo1.pipeline import FO1
@@ -96,7 +96,9 @@ class CoordinateCheck:
                 for label, box in parsed(answer):
                     found.setdefault(label, []).append(self.space.into(box, size))
                 truth = _by_label(record)
-                hits += sum(_hits(found.get(label, []), boxes) for label, boxes in truth.items())
+                for label, boxes in truth.items():
+                    overlaps = iou(np.reshape(found.get(label, []), (-1, 4)), boxes)
+                    hits += int((claims(overlaps) >= 0).sum())
                 predicted += sum(len(found.get(label, [])) for label in (*truth, *absent))
                 true += sum(len(boxes) for boxes in truth.values())
                 refused += sum(label not in found for label in absent)
@@ -125,13 +127,3 @@ def _by_label(record: Record) -> Mapping[str, list[list[float]]]:
         if label is not None:
             there.setdefault(label, []).append(box)
     return there
-
-
-def _hits(found: Sequence[Sequence[float]], truth: Sequence[Sequence[float]]) -> int:
-    """How many true boxes are found at IoU 0.5; each finds one."""
-    overlaps, hits = iou(np.reshape(found, (-1, 4)), truth), 0
-    for row in overlaps:
-        if row.max() >= 0.5:
-            overlaps[:, int(row.argmax())] = -1
-            hits += 1
-    return hits

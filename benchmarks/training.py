@@ -20,12 +20,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import fo1
 from fo1.data.convert.annotated import Annotated
-from fo1.data.dialogues import TaskConfig, make_record
+from fo1.data.convert.making import Making
+from fo1.data.dialogues import TaskConfig
 from fo1.data.matching import ProposalMix
 from fo1.data.mixture import Mixture, Source
 from fo1.data.record import ImageRef, Record
@@ -50,17 +50,17 @@ class Rows(BlindFamily):
 
 
 def photo_records(folder: Path) -> list[Record]:
-    made = []
-    for number, entry in enumerate(json.loads((folder / "annotations.json").read_text(encoding="utf-8"))):
-        image = Annotated(
+    found = [
+        Annotated(
             ImageRef(entry["image"], root=folder),
             tuple(tuple(thing["box"]) for thing in entry["objects"]),
             tuple(thing["label"] for thing in entry["objects"]),
             absent=frozenset(entry["absent"]),
         )
-        rng = np.random.default_rng(number)
-        made.append(make_record(image, "photos", rng, TaskConfig(tasks=("detect", "count", "name"))))
-    return [record for record in made if len(record.dialogues) > 3]
+        for entry in json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
+    ]
+    made = Making("photos", TaskConfig(tasks=("detect", "count", "name")))
+    return [record for record in made.records(found) if len(record.dialogues) > 3]
 
 
 def measured(way: str, stage_name: str, photos: Path, steps: int) -> dict[str, float]:

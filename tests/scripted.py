@@ -51,17 +51,26 @@ def saying(
 
 
 @contextmanager
-def prompts_read(model: RegionModel) -> Iterator[list[str]]:
-    """Collects the prompts a model answers, as text; `{f}` stands for a feature, `{image}` for an image."""
-    seen: list[str] = []
+def ids_given(model: RegionModel) -> Iterator[list[list[int]]]:
+    """Collects the prompts a model answers, whole, as token ids."""
+    seen: list[list[int]] = []
 
     def read(by: RegionModel, prompts: Sequence[Sequence[int]], *rest: Any) -> Reading:
-        seen.extend(readable(by, prompt) for prompt in prompts if by is model)
+        seen.extend(list(prompt) for prompt in prompts if by is model)
         return reading(by, prompts, *rest)
 
     # Not by a hook: the base is given of a prompt only what it has not read before.
     with patch("fo1.decoding.reading", read):
         yield seen
+
+
+@contextmanager
+def prompts_read(model: RegionModel) -> Iterator[list[str]]:
+    """As `ids_given`, as text, there at the end; `{f}` stands for a feature, `{image}` for an image."""
+    texts: list[str] = []
+    with ids_given(model) as seen:
+        yield texts
+        texts += [readable(model, prompt) for prompt in seen]
 
 
 def readable(model: RegionModel, ids: Sequence[int]) -> str:

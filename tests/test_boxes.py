@@ -91,3 +91,14 @@ def test_suppress_without_a_cover_is_nms() -> None:
     kept = boxes.suppress(some, scores, 0.4, 0.8)
     assert 1 < len(kept) < len(boxes.nms(some, scores, 0.4))
     assert (np.diff(scores[kept]) <= 0).all() and (some == given).all()
+
+
+def test_rows_claim_free_columns_in_turn() -> None:
+    overlaps = np.array([[0.9, 0.6], [0.95, 0.55], [0.5, 0.4], [0.1, 0.9]], dtype=np.float32)
+    before = overlaps.copy()
+    assert boxes.claims(overlaps).tolist() == [0, 1, -1, -1]
+    assert boxes.claims(overlaps, 0.7).tolist() == [0, -1, -1, 1]
+    assert (
+        boxes.claims(np.zeros((2, 0))).tolist() == [-1, -1] and boxes.claims(np.zeros((0, 3))).tolist() == []
+    )
+    assert (overlaps == before).all()

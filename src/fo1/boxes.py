@@ -35,6 +35,21 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float32]:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
+def claims(overlaps: ArrayLike, threshold: float = 0.5) -> NDArray[np.int64]:
+    """Which column each row gets, (R,); -1 for none.
+
+    overlaps: (R, C). Rows in turn take the free column that they overlap most, from the threshold on; so
+    found boxes, best first, take true ones.
+    """
+    free = np.array(overlaps, dtype=np.float32, ndmin=2)
+    taken = np.full(len(free), -1, dtype=np.int64)
+    for number, row in enumerate(free):
+        if row.size and row.max() >= threshold:
+            taken[number] = row.argmax()
+            free[:, taken[number]] = -1
+    return taken
+
+
 def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int64]:
     """Indices kept by greedy non-maximum suppression, best score first; ties keep the earlier box.
 

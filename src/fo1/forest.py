@@ -43,7 +43,7 @@ class _Batch:
 def read_on(
     model: RegionModel, trees: Sequence[PromptTree], shown: Encoded, places: Sequence[Sequence[int]]
 ) -> list[Tensor]:
-    """As `read_trees` of trees about one image, but their root, the same in all, is read once for ever.
+    """As `read_trees` of trees about one image with the same root, which is read for the first of them only.
 
     What was read stays with `shown`. Only the states are returned, (K, D) for each tree. A family that cannot
     read trees reads every branch from its start.

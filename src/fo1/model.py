@@ -23,6 +23,7 @@ from fo1.regions.lexicon import Lexicon
 from fo1.types import Regions
 from fo1.vlm.family import Sight, VLMFamily
 from fo1.vlm.splice import RegionSplice
+from fo1.vlm.words import phrase_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +174,7 @@ class RegionModel(nn.Module):
 
     def phrase_embeddings(self, phrases: Sequence[str]) -> Tensor:
         """Mean of the base's own word embeddings of each phrase, (L, D) float32."""
-        table = self.base.get_input_embeddings().get_parameter("weight")
-        ids = [self.prompts.phrase(phrase) for phrase in phrases]
-        return torch.stack([table[torch.tensor(i)].float().mean(dim=0) for i in ids]).detach()
+        return phrase_means(self.base, self.prompts, phrases)
 
     def own_logits(
         self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 from PIL import Image
 
 from fo1.evaluation.averages import Averages
@@ -23,3 +25,11 @@ def test_means_failures_and_a_new_start() -> None:
     assert metric.score(SAMPLE, {"value": 1}) == 1
     metric.reset()
     assert metric.compute() == {}
+
+
+def test_a_sample_without_a_say_counts_for_nothing() -> None:
+    metric = Both()
+    metric.update(SAMPLE, {"value": math.nan})
+    assert all(math.isnan(value) for value in metric.compute().values())
+    metric.update(SAMPLE, {"value": 1})
+    assert metric.compute() == {"value": 1, "error": 2}

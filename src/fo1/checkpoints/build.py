@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fo1.checkpoints.config import ModelConfig
@@ -27,18 +26,10 @@ from fo1.regions.namers import ClassifierNamer, DetectorNamer
 from fo1.vlm.blind import BlindFamily
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
+from fo1.vlm.words import phrase_means
 
 FUSION = FusionConfig(fusion="concat", position="concat", position_width=128, normalise=True)
 CHAT = ChatFormat(region_slots=False, label_space=True)
-
-
-def word_embeddings(
-    words: Sequence[str], base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> Tensor:
-    """Mean of the base's token embeddings of each word or phrase, (len(words), D) float32."""
-    table = base.get_input_embeddings().get_parameter("weight")
-    ids = tokenizer([" " + word for word in words], add_special_tokens=False).input_ids
-    return torch.stack([table[i].float().mean(dim=0) for i in ids]).detach()
 
 
 def build_model(
@@ -52,6 +43,7 @@ def build_model(
     lexicon: names that compete for regions.
     """
     vocabulary = RegionVocabulary.extend(tokenizer, config.capacity)
+    prompts = PromptBuilder(tokenizer, vocabulary, CHAT)
     width = base.get_input_embeddings().get_parameter("weight").shape[1]
     detector = NanoDet(config.detector_side)
     pyramid = EfficientNetPyramid(EfficientNetLite(), config.classifier_sides)
@@ -65,8 +57,8 @@ def build_model(
         FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)
     )
     evidence = NameEvidence(
-        [word_embeddings(c, base, tokenizer) for c in classes],
-        word_embeddings(aliases, base, tokenizer),
+        [phrase_means(base, prompts, c) for c in classes],
+        phrase_means(base, prompts, aliases),
         torch.tensor(alias_of),
     )
     encoder = HybridRegionEncoder(
@@ -78,10 +70,10 @@ def build_model(
         primary_namer=namers[1],
         evidence=evidence,
     )
-    words = word_embeddings(lexicon, base, tokenizer) if lexicon else None
+    words = phrase_means(base, prompts, lexicon) if lexicon else None
     return RegionModel(
         base,
-        PromptBuilder(tokenizer, vocabulary, CHAT),
+        prompts,
         RegionSplice(vocabulary, width, RegionPointer(width, config.pointer_rank)),
         encoder,
         BlindFamily(base, pyramid, cast(int, vocabulary.image_slot), CHAT),

@@ -9,7 +9,7 @@ import typer
 
 from fo1.cli import common
 from fo1.cli.jsonfile import JsonFile
-from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Json, Model, Settings, Threads
+from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, JsonObject, Model, Settings, Threads
 
 if TYPE_CHECKING:
     from fo1.bench.results import Results
@@ -23,7 +23,7 @@ def bench(
         ),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
-    json: Json = None,
+    json: JsonObject = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,

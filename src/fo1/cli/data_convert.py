@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-from zlib import crc32
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
 from fo1.cli.common import note
 
-if TYPE_CHECKING:
-    from fo1.data.convert.problems import Problems
-    from fo1.data.dialogues import TaskConfig
-    from fo1.data.record import Record
+T = TypeVar("T")
 
 Kind = Literal[
     "auto",
@@ -35,47 +29,56 @@ Kind = Literal[
 ]
 
 
+Source = Annotated[
+    Path, typer.Argument(metavar="SOURCE", help="Annotation file or folder.", show_default=False)
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="FILE", help=".jsonl or .jsonl.gz to write.", show_default=False),
+]
+ImageFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder of the images; by default where SOURCE has them.", show_default=False
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Part of a data set that holds several, such as val.", show_default=False
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Only these, by commas: detect, count, refer, name, visual-prompt, describe, read, caption, "
+        "ask.",
+        show_default=False,
+    ),
+]
+Share = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of questions not in the released model's wording.")
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write all problems here, a line each.", show_default=False),
+]
+
+
 def convert(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Annotation file or folder.", show_default=False)
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="FILE", help=".jsonl or .jsonl.gz to write.", show_default=False),
-    ],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of the images; by default where SOURCE has them.", show_default=False
-        ),
-    ] = None,
+    source: Source,
+    out: Out,
+    images: ImageFolder = None,
     kind: Annotated[Kind, typer.Option(help="What SOURCE is; by default told from its content.")] = "auto",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Part of a data set that holds several, such as val.", show_default=False
-        ),
-    ] = None,
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Only these, by commas: detect, count, refer, name, visual-prompt, describe, read, caption, "
-            "ask.",
-            show_default=False,
-        ),
-    ] = None,
+    split: Split = None,
+    tasks: Tasks = None,
     per_task: Annotated[int, typer.Option(min=1, help="Most questions of one task for an image.")] = 3,
     absent: Annotated[int, typer.Option(min=0, help="Most absent labels in a detection question.")] = 2,
-    paraphrases: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of questions not in the released model's wording.")
-    ] = 0.5,
+    paraphrases: Share = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Decides all random choices.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first problem.")] = False,
-    log: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write all problems here, a line each.", show_default=False),
-    ] = None,
+    log: Log = None,
 ) -> None:
     """Convert annotations of another format into training data.
 
@@ -89,8 +92,9 @@ def convert(
       fo1 data convert my-yolo-folder --split val --out val.jsonl
       fo1 data convert refcoco --images train2014 --tasks refer --out refcoco.jsonl
     """
+    from fo1.data.convert.making import Making
     from fo1.data.convert.problems import Problems
-    from fo1.data.convert.sources import kind_of
+    from fo1.data.convert.sources import kind_of, read_source
     from fo1.data.dialogues import TaskConfig
     from fo1.data.reading import write
     from fo1.errors import Fo1Error
@@ -99,8 +103,9 @@ def convert(
     config = TaskConfig(tasks=names, absent=absent, per_task=per_task, paraphrases=paraphrases)
     problems = Problems(strict)
     told = kind_of(source) if kind == "auto" else kind
-    made = _Made(config, seed)
-    count = write(made.records(told, source, images, split, problems), out)
+    made = Making(told, config, seed)
+    found = read_source(told, source, images, split, problems)
+    count = write(made.records(_tracked(found, told)), out)
     if log is not None:
         try:
             log.write_text("".join(f"{line}\n" for line in problems.lines()), encoding="utf-8")
@@ -116,42 +121,10 @@ def convert(
     )
 
 
-class _Made:
-    """The records of a conversion, and how they count up. silent: images without any dialogue."""
+def _tracked(found: Iterable[T], kind: str) -> Iterable[T]:
+    """With a bar on standard error as they come."""
+    from rich.console import Console
+    from rich.progress import track
 
-    def __init__(self, config: TaskConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
-        self.dialogues = self.silent = 0
-        self._ids: Counter[str] = Counter()
-
-    def records(
-        self, kind: str, source: Path, images: Path | None, split: str | None, problems: Problems
-    ) -> Iterator[Record]:
-        """With a bar on standard error as they come."""
-        import numpy as np
-        from rich.console import Console
-        from rich.progress import track
-
-        from fo1.data.convert.sources import read_source
-        from fo1.data.dialogues import make_record
-
-        found = read_source(kind, source, images, split, problems)
-        console = Console(stderr=True)
-        bar = track(found, f"{kind}", console=console, disable=not console.is_terminal, transient=True)
-        for image in bar:
-            # By name, so that what becomes of one image does not depend on any other.
-            rng = np.random.default_rng((self.seed, crc32(image.image.path.encode("utf-8", "replace"))))
-            record = make_record(image, kind, rng, self.config)
-            if record.dialogues:
-                self.dialogues += len(record.dialogues)
-                yield self._unique(record)
-            else:
-                self.silent += 1
-
-    def _unique(self, record: Record) -> Record:
-        """With an id of its own: conversations about one image often share one."""
-        if record.id is None:
-            return record
-        self._ids[record.id] += 1
-        number = self._ids[record.id]
-        return record if number == 1 else replace(record, id=f"{record.id}#{number}")
+    console = Console(stderr=True)
+    return track(found, kind, console=console, disable=not console.is_terminal, transient=True)

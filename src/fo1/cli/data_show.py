@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fo1.cli.common import note
+from fo1.cli.pictures import save_picture
 from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
@@ -96,13 +97,7 @@ def _draw(record: Record, target: Path) -> None:
         Detection(label or "", tuple(box), 1.0, number)
         for number, (box, label) in enumerate(zip(record.boxes.tolist(), labels, strict=True))
     ]
-    picture = draw(image, Detections.of(found, image.size), _chip)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(target)
-    except (OSError, ValueError) as error:
-        raise Fo1Error(f"--save {target} cannot be written: {error}") from error
-    note(f"saved {target}")
+    save_picture(draw(image, Detections.of(found, image.size), _chip), target)
 
 
 def _chip(found: Detection) -> str:

@@ -11,6 +11,7 @@ import typer
 from fo1.cli.common import counted
 from fo1.cli.eval_run import Data
 from fo1.cli.jsonfile import JsonFile
+from fo1.cli.options import JsonObject
 
 if TYPE_CHECKING:
     from fo1.evaluation.compare import Comparison, Figure
@@ -24,15 +25,7 @@ def compare(
         int, typer.Option(min=1, help="Times that the samples are drawn again; AP of many images wants few.")
     ] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Decides the draws.")] = 0,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="FILE|-",
-            help="Write the comparison as one JSON object; with - to standard output and nothing else there.",
-            show_default=False,
-        ),
-    ] = None,
+    json: JsonObject = None,
 ) -> None:
     """Two runs of one benchmark side by side, with bootstrap intervals.
 

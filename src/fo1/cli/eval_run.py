@@ -12,7 +12,7 @@ import typer
 
 from fo1.cli import common
 from fo1.cli.jsonfile import JsonFile
-from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Model, Settings, Threads, Threshold
+from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, JsonObject, Model, Settings, Threads, Threshold
 from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
@@ -26,47 +26,44 @@ Data = Annotated[
 ]
 
 
+Split = Annotated[
+    str | None, typer.Option(metavar="NAME", help="By default the first of those it has.", show_default=False)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="Keep answers, report and plots here; the same command goes on where it was stopped.",
+        show_default=False,
+    ),
+]
+Boxes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="A proposer, or a JSON file of boxes by image name, instead of the model's own proposals.",
+        show_default=False,
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only the first N samples.", show_default=False)
+]
+
+
 def run(
     benchmark: Annotated[
         str, typer.Argument(metavar="BENCHMARK", help="See fo1 eval list.", show_default=False)
     ],
     data: Data = None,
-    split: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="By default the first of those it has.", show_default=False),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Keep answers, report and plots here; the same command goes on where it was stopped.",
-            show_default=False,
-        ),
-    ] = None,
-    proposals: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="A proposer, or a JSON file of boxes by image name, instead of the model's own proposals.",
-            show_default=False,
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N samples.", show_default=False)
-    ] = None,
+    split: Split = None,
+    out: Out = None,
+    proposals: Boxes = None,
+    limit: Limit = None,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images the model looks at together.")] = 8,
     threshold: Threshold = None,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="FILE|-",
-            help="Write the metrics as one JSON object; with - to standard output and nothing else there.",
-            show_default=False,
-        ),
-    ] = None,
+    json: JsonObject = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,

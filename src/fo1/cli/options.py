@@ -37,6 +37,15 @@ Json = Annotated[
         show_default=False,
     ),
 ]
+JsonObject = Annotated[
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="FILE|-",
+        help="Write the result as one JSON object; with - to standard output and nothing else there.",
+        show_default=False,
+    ),
+]
 Boxes = Annotated[
     str | None,
     typer.Option(

@@ -35,13 +35,17 @@ class Pictures:
         path = self._paths.get(source)
         if path is None:
             return
-        picture = draw(image, found)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
-        except (OSError, ValueError) as error:
-            raise Fo1Error(f"--save {path} cannot be written: {error}") from error
-        note(f"saved {path}")
+        save_picture(draw(image, found), path)
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Writes a picture and says so. Raises `Fo1Error` if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise Fo1Error(f"--save {path} cannot be written: {error}") from error
+    note(f"saved {path}")
 
 
 def planned(target: Path, sources: list[str]) -> dict[str, Path]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from fo1.evaluation.benchmark import Prediction, Sample
@@ -12,7 +14,10 @@ T = TypeVar("T")
 
 
 class Averages(ABC, Generic[T]):
-    """A subclass says what one sample contributes; the first figure is what a sample is ranked by."""
+    """A subclass says what one sample contributes; the first figure is what a sample is ranked by.
+
+    A figure in which a sample has no say is NaN for it.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -31,9 +36,15 @@ class Averages(ABC, Generic[T]):
             self._values[name].append(value)
 
     def compute(self) -> dict[str, float]:
-        """The mean of each figure; nothing if there are no samples."""
-        return {name: sum(values) / len(values) for name, values in self._values.items()}
+        """The mean of each figure over those samples for which it is not NaN; nothing without samples."""
+        return {name: mean(values) for name, values in self._values.items()}
 
     def score(self, sample: Sample[T], prediction: Prediction | None) -> float:
         """The first figure."""
         return next(iter(self.figures(sample, prediction).values()))
+
+
+def mean(values: Sequence[float]) -> float:
+    """Of those that are not NaN; NaN of none."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

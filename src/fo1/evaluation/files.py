@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fo1.data.convert import files
+from fo1.data.record import RecordError
 from fo1.evaluation.benchmark import BenchmarkError
 
 
@@ -21,11 +23,10 @@ def existing(path: Path, expected: str) -> Path:
 
 def read_json(path: Path, expected: str) -> Any:
     """The content of a JSON file. expected: what should be in it, for errors."""
-    existing(path, expected)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BenchmarkError(f"{path} cannot be read as JSON ({error}); expected {expected}") from error
+        return files.read_json(existing(path, expected), expected)
+    except RecordError as error:
+        raise BenchmarkError(str(error)) from error
 
 
 def read_json_lines(path: Path, expected: str) -> list[Any]:

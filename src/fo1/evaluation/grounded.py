@@ -64,14 +64,9 @@ class Grounded:
             ranked |= {label: tuple(found.by_label(label).regions.tolist()) for label in found.confidence}
             for grounding in found.answer.groundings if scene.writes else ():
                 written.setdefault(grounding.phrase, set()).update(grounding.regions)
-        named = {
-            label: tuple(
-                r
-                for r in ranked[label]
-                if (r in written.get(label, ()) if scene.writes else scores[label][r] >= threshold)
-            )
-            for label in scores
-        }
+        if not scene.writes:
+            written = {label: set(np.flatnonzero(row >= threshold).tolist()) for label, row in scores.items()}
+        named = {label: tuple(r for r in ranked[label] if r in written.get(label, ())) for label in scores}
         return cls(regions.xyxy, regions.image_size, regions.scores, scores, ranked, named)
 
     def by(self, confidence: Confidence) -> Grounded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fo1.boxes import area, intersection, iou
+from fo1.boxes import area, claims, intersection, iou
 from fo1.evaluation.benchmark import Prediction
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.truth import BoxTruth
@@ -37,13 +37,8 @@ def match(boxes: FloatArray, truth: BoxTruth, label: str, threshold: float = 0.5
     """
     rows = truth.rows(label)
     things, crowds = rows[~truth.crowd[rows]], rows[truth.crowd[rows]]
-    overlaps = iou(boxes, truth.xyxy[things])
-    found = np.full(len(boxes), -1, dtype=np.int64)
-    for place, overlap in enumerate(overlaps):
-        if overlap.size and overlap.max() >= threshold:
-            best = int(overlap.argmax())
-            found[place] = things[best]
-            overlaps[:, best] = -1  # taken
+    taken = claims(iou(boxes, truth.xyxy[things]), threshold)
+    found = np.append(things, -1)[taken]
     inside = intersection(boxes, truth.xyxy[crowds]) / np.maximum(area(boxes)[:, None], 1e-9)
     forgiven = (inside >= threshold).any(axis=1) | (label in truth.partial)
     return Matched(found, (found >= 0) | ~forgiven)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fo1.boxes import iou
+from fo1.boxes import claims, iou
 from fo1.data.images import ImageFiles
 from fo1.data.presence import Corpus, Presence
 from fo1.data.record import Record
@@ -60,7 +60,7 @@ class RegionCheck:
             scene = self.model.look(image, None if self.proposed else record.boxes)
             found = scene.detect([*truth, *absent])
             for label in truth:
-                hits += _hits(found.by_label(label).xyxy, truth[label])
+                hits += int((claims(iou(found.by_label(label).xyxy, truth[label])) >= 0).sum())
             predicted += len(found)
             true += sum(len(boxes) for boxes in truth.values())
             refused += sum(not len(found.by_label(label)) for label in absent)
@@ -85,16 +85,6 @@ def _by_label(record: Record) -> dict[str, FloatArray]:
     labels = record.labels or ()
     present = list(dict.fromkeys(label for label in labels if label is not None))
     return {one: record.boxes[[label == one for label in labels]] for one in present}
-
-
-def _hits(boxes: FloatArray, truth: FloatArray) -> int:
-    """How many true boxes are found; the best boxes come first, and each finds one."""
-    overlaps, hits = iou(boxes, truth), 0
-    for row in overlaps:
-        if row.max() >= 0.5:
-            overlaps[:, int(row.argmax())] = -1
-            hits += 1
-    return hits
 
 
 def _named(scene: Scene, box: FloatArray, label: str) -> bool:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fo1.data.convert.annotated import Annotated
+from fo1.data.convert.making import Making
 from fo1.data.convert.problems import Problems
 from fo1.data.convert.sources import kind_of, read_source
-from fo1.data.dialogues import TaskConfig, make_record
+from fo1.data.dialogues import TaskConfig
 from fo1.data.matching import ProposalMix
 from fo1.data.reading import RecordFile, write
-from fo1.data.record import Record
 from fo1.data.settings import SettingError
 from fo1.loading import load
 from fo1.model import RegionModel
@@ -66,7 +64,7 @@ class Finetune:
         for name, wanted in ((TRAIN, False), (HELD_OUT, True)):
             chosen = [one for one in found if self._held_out(one) is wanted]
             if not (folder / name).exists():
-                write(self._records(chosen), folder / name)
+                write(Making("own", TaskConfig(tasks=TASKS), self.seed).records(chosen), folder / name)
         counts = len(RecordFile(folder / TRAIN)), len(RecordFile(folder / HELD_OUT))
         if not all(counts):
             raise SettingError(
@@ -106,13 +104,6 @@ class Finetune:
 
     def _held_out(self, image: Annotated) -> bool:
         return zlib.crc32(f"{self.seed} {image.image.path}".encode()) / 2**32 < self.share
-
-    def _records(self, found: Sequence[Annotated]) -> Iterator[Record]:
-        for number, image in enumerate(found):
-            rng = np.random.default_rng((self.seed, number))
-            record = make_record(image, "own", rng, TaskConfig(tasks=TASKS))
-            if record.dialogues:
-                yield replace(record, id=str(number))
 
 
 def with_names(model: FO1, names: Sequence[str]) -> FO1:

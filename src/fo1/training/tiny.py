@@ -1,4 +1,4 @@
-"""A model and scenes small enough to train both stages on two cores in a minute."""
+"""A model and scenes small enough to train both stages on two cores in two minutes."""
 
 from __future__ import annotations
 

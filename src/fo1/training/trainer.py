@@ -93,9 +93,9 @@ class Trainer:
             course.load_state_dict(place)
             _log.info("%s: resumed at step %d", stage.name, self.step)
 
-    def save(self) -> None:
-        """Writes the checkpoint whole or not at all."""
-        self._checkpoint.save(self.step, self.course.state_dict())
+    def save(self, place: Mapping[str, Any] | None = None) -> None:
+        """Writes the checkpoint whole or not at all. place: in the course; None for where it stands."""
+        self._checkpoint.save(self.step, self.course.state_dict() if place is None else place)
 
     def run(self, until: int | None = None) -> bool:
         """Trains to the stage's last step, or to `until`. False if Ctrl-C or SIGTERM ended it before that.
@@ -115,7 +115,7 @@ class Trainer:
                     self._measure()
                     stop = bool(self.team.most(request.signal or 0))
                     if self.step % self.stage.save_every == 0 or self.step == last or stop:
-                        self._checkpoint.save(self.step, ahead.state_dict())
+                        self.save(ahead.state_dict())
         finally:
             ahead.close()
         # What was read ahead is read again by who goes on.

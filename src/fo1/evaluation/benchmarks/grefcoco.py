@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fo1.boxes import iou
+from fo1.evaluation.averages import Averages
 from fo1.evaluation.benchmark import Prediction, Sample
 from fo1.evaluation.benchmarks.refs import open_refs
-from fo1.evaluation.benchmarks.selective import SelectiveAverages
 from fo1.evaluation.box_benchmark import BoxBenchmark
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.known import BENCHMARKS
@@ -40,7 +40,7 @@ class GRefCoco(BoxBenchmark):
         return SetAccuracy()
 
 
-class SetAccuracy(SelectiveAverages[BoxTruth]):
+class SetAccuracy(Averages[BoxTruth]):
     """Whole answers.
 
     Pr@F1=1: the share of sentences whose boxes are all right and none missing, at IoU 0.5; without a target,

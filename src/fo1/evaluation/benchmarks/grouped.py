@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import numpy as np
-
+from fo1.evaluation.averages import mean
 from fo1.evaluation.benchmark import Metric, Prediction, Sample
 
 T = TypeVar("T")
@@ -44,9 +43,3 @@ class Grouped(Generic[T]):
     def score(self, sample: Sample[T], prediction: Prediction | None) -> float:
         """As the metric of one set."""
         return self.make().score(sample, prediction)
-
-
-def mean(values: list[float]) -> float:
-    """Of those that are not NaN; NaN of none."""
-    known = [value for value in values if not np.isnan(value)]
-    return sum(known) / len(known) if known else float("nan")

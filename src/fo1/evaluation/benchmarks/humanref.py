@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fo1.boxes import iou
+from fo1.boxes import claims, iou
+from fo1.evaluation.averages import Averages
 from fo1.evaluation.benchmark import BenchmarkError, Prediction, Sample
 from fo1.evaluation.benchmarks.instances import tidy
-from fo1.evaluation.benchmarks.selective import SelectiveAverages
 from fo1.evaluation.box_benchmark import BoxBenchmark
 from fo1.evaluation.files import read_json_lines, rows_with
 from fo1.evaluation.grounded import Grounded
@@ -73,7 +73,7 @@ class HumanRefCandidates(HumanRef):
     keeps_boxes = True
 
 
-class DensityF1(SelectiveAverages[BoxTruth]):
+class DensityF1(Averages[BoxTruth]):
     """As RexSeek's metric/recall_precision_densityf1.py has it, every figure from 0 to 1.
 
     Of one expression, at one IoU, with M of P boxes matched to the G true ones: recall is M/G, precision M/P,
@@ -107,13 +107,7 @@ class DensityF1(SelectiveAverages[BoxTruth]):
 
 def matched(found: FloatArray, truth: FloatArray, threshold: float) -> int:
     """How many true boxes are found: each in turn takes the best box that is free (as RexSeek's script)."""
-    overlaps = iou(truth, found)
-    count = 0
-    for row in overlaps:
-        if row.size and row.max() >= threshold:
-            overlaps[:, row.argmax()] = -1.0
-            count += 1
-    return count
+    return int((claims(iou(truth, found), threshold) >= 0).sum())
 
 
 def _density(hits: int, found: int, true: int) -> tuple[float, float, float]:
