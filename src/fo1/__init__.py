@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fo1.garbage import uncollected
+
 if TYPE_CHECKING:
     from fo1.attaching import attach
     from fo1.checkpoints.attached_config import AuxiliaryConfig, RegionsConfig
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from fo1.detections import Detections
     from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError, SceneError
     from fo1.findings import Findings
-    from fo1.loading import load, save
+    from fo1.loading import load, load_proposer, save
     from fo1.messages import Message
     from fo1.pipeline import FO1
     from fo1.regions.encoder import FusionConfig
@@ -36,6 +38,7 @@ __all__ = [
     "SceneError",
     "attach",
     "load",
+    "load_proposer",
     "save",
 ]
 
@@ -46,7 +49,7 @@ _HOMES = {
     "fo1.detections": ("Detections",),
     "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError", "SceneError"),
     "fo1.findings": ("Findings",),
-    "fo1.loading": ("load", "save"),
+    "fo1.loading": ("load", "load_proposer", "save"),
     "fo1.messages": ("Message",),
     "fo1.pipeline": ("FO1",),
     "fo1.regions.encoder": ("FusionConfig",),
@@ -59,7 +62,8 @@ def __getattr__(name: str) -> Any:
     """Public names are imported at first use, so that `fo1 --help` need not wait for torch."""
     for module, names in _HOMES.items():
         if name in names:
-            value = globals()[name] = getattr(import_module(module), name)
+            with uncollected():
+                value = globals()[name] = getattr(import_module(module), name)
             return value
     raise AttributeError(f"module 'fo1' has no attribute {name!r}")
 

@@ -12,9 +12,11 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from fo1.checkpoints.config import kind_of
 from fo1.checkpoints.int8 import Int8Linear, quantise
 from fo1.checkpoints.native import Native, bundled, bundled_proposer, load_native, save_native
+from fo1.checkpoints.packed import pack
 from fo1.errors import CheckpointError
 from fo1.garbage import uncollected
 from fo1.pipeline import FO1
+from fo1.proposals.proposer import Proposer
 from fo1.scene import Settings
 
 if TYPE_CHECKING:
@@ -24,13 +26,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 INT8 = "int8"
 
 
-def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: str | None = None) -> FO1:
+def load(
+    model: str | Path = "fo1-smol",
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    proposer: str | Proposer | None = None,
+) -> FO1:
     """Loads a model.
 
     model: the name of a bundled model, a folder, or a hub id.
     device: "cpu", "cuda", "mps", …; by default the best there is.
     dtype: "float32", "bfloat16" or "float16"; by default what is quick on the device. "int8", on a CPU:
         bfloat16, but the language model's weights take half of that, and it writes answers quicker.
+    proposer: what finds the boxes instead of the model's own; a text is read as by `load_proposer`.
     Raises `CheckpointError` naming what is missing or does not fit.
     """
     place = _device(device)
@@ -41,7 +50,22 @@ def load(model: str | Path = "fo1-smol", *, device: str | None = None, dtype: st
         loaded = _loaded(folder, number)
         if dtype == INT8:
             quantise(loaded.model.base.get_decoder())
+        elif isinstance(loaded.description, Native):  # small enough to hold its weights twice
+            pack(loaded.model.base.get_decoder())
+    if proposer is not None:
+        loaded.model.proposer = _proposer(proposer, place, number, loaded.model.proposer)
     return loaded.to(place)
+
+
+def load_proposer(written: str, *, device: str | None = None, dtype: str | None = None) -> Proposer:
+    """A proposer alone, without a model that looks at what it finds.
+
+    written: "nanodet", "cached:FILE", "owlv2:HUB_ID", a sum of them such as "nanodet+text", …: see
+        docs/proposers.md. device, dtype: as for `load`.
+    Raises `RegistryError` for an unknown name, and what its model or file raises.
+    """
+    place = _device(device)
+    return _proposer(written, place, _dtype(dtype, place))
 
 
 def save(model: FO1, folder: str | Path) -> None:
@@ -73,7 +97,18 @@ def save(model: FO1, folder: str | Path) -> None:
 
 def settings_of(config: AttachedConfig) -> Settings:
     """A model that writes its answers reports what it names; one that scores regions, what is likely."""
-    return Settings(config.name, threshold=0.5 if config.vocabulary.kind == "dynamic" else 0.0)
+    threshold = 0.5 if config.vocabulary.kind == "dynamic" else 0.0
+    return Settings(config.name, threshold, config.temperature)
+
+
+def _proposer(
+    proposer: str | Proposer, device: torch.device, dtype: torch.dtype, own: Proposer | None = None
+) -> Proposer:
+    if not isinstance(proposer, str):
+        return proposer
+    from fo1.proposers import named_proposer  # it brings in every family of detectors
+
+    return named_proposer(proposer, device, dtype, own)
 
 
 def _loaded(folder: Path, dtype: torch.dtype) -> FO1:

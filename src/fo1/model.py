@@ -53,6 +53,7 @@ class Encoded:
     regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, K may be 0.
     sight: what the base's own eyes make of the image. image_tokens: (M, D) that fill the image slots of a
     base without eyes, M = 0 for others. begun: beginnings of prompts about it that were read already.
+    named: `RegionModel.name_logits` of its regions, once they were wanted.
     """
 
     regions: Regions
@@ -61,6 +62,7 @@ class Encoded:
     sight: Sight
     image_tokens: Tensor
     begun: dict[tuple[int, ...], Begun] = field(default_factory=dict, compare=False, repr=False)
+    named: list[Tensor] = field(default_factory=list, compare=False, repr=False)
 
     def take(self, rows: Sequence[int]) -> Encoded:
         """The same image with the regions at `rows` only."""
@@ -71,6 +73,7 @@ class Encoded:
             embeddings=self.embeddings[index.to(self.embeddings.device)],
             evidence=self.evidence[index.to(self.evidence.device)],
             begun={},
+            named=[],
         )
 
 
@@ -187,19 +190,26 @@ class RegionModel(nn.Module):
         return logits if support is None else logits + support.support(phrases, evidence)
 
     def region_logits(
-        self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
+        self,
+        hidden: Tensor | None,
+        embeddings: Tensor,
+        evidence: Tensor,
+        phrases: Tensor,
+        named: Tensor | None = None,
     ) -> Tensor:
         """How much each region is what is being named, (L, N) float32.
 
         The pointer's word, the encoders' support, less what a rival name takes.
         hidden: (L, D) states where the regions are named, None before the language model is in the loop;
-        embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`.
+        embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`. named: `name_logits`,
+        if they are known.
         """
         logits = self.own_logits(hidden, embeddings, evidence, phrases)
         if self.lexicon is None:
             return logits
         unread = logits if hidden is None else self.own_logits(None, embeddings, evidence, phrases)
-        return logits - self.lexicon.penalty(unread, self.name_logits(embeddings, evidence), phrases)
+        names = self.name_logits(embeddings, evidence) if named is None else named
+        return logits - self.lexicon.penalty(unread, names, phrases)
 
     def name_logits(self, embeddings: Tensor, evidence: Tensor) -> Tensor:
         """How well each name of the lexicon suits each region, (V, N) float32, before any question is read.

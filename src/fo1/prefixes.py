@@ -101,6 +101,8 @@ def _padded(rows: Sequence[Sequence[int]], padding: int) -> tuple[Tensor, Tensor
 
 def together(begun: Sequence[Begun], beams: int = 1) -> DynamicCache:
     """One cache of all rows, padded on the left, each repeated for its beams."""
+    if len(begun) == beams == 1:
+        return begun[0].cache()
     longest = max(len(one.ids) for one in begun)
 
     def stacked(parts: Sequence[Tensor]) -> Tensor:  # each (1, heads, tokens, width)

@@ -36,7 +36,7 @@ def test_everything_is_measured(dynamic: bool) -> None:
         "pooling",
         "batch_2",
         "coordinates_tokens",
-        *(f"{kind}_{k}" for kind in ("reuse", "scene") for k in ASKED),
+        *(f"{kind}_{k}" for kind in ("reuse", "reread") for k in ASKED),
     }
     assert list(memory.values()) == sorted(memory.values())
     assert record["regions"] == 6 and record["size"] == [80, 60]

@@ -13,6 +13,7 @@ from fo1.bench.direct import BINS, CHANNELS, direct, random_boxes, random_maps
 from fo1.bench.results import Results
 from fo1.bench.stages import steps
 from fo1.bench.subject import LABELS, Subject, unread
+from fo1.encoders.names import coco
 from fo1.findings import written
 from fo1.prompts.parsing import Grounding
 from fo1.regions.branches import LevelBranch
@@ -36,22 +37,23 @@ def measure_rivals(results: Results, subject: Subject) -> None:
 
 
 def _reuse(results: Results, subject: Subject, scene: Scene) -> None:
-    """k questions about one scene, and all their labels in one.
+    """k questions to an image that is looked at once (`reuse`), and all their labels in one question.
 
-    The rivals: the language model reads the image and its regions for each question (`reread`), or the image
-    is encoded for each, too (`relook`).
+    The rivals: the image is looked at anew for each question (`relook`), or encoded once, but it and its
+    regions are read by the language model for each (`reread`).
     """
     alone = LABELS[:TIMED_ALONE]
     reread = seconds(partial(_ask_unread, scene, alone), results.repeat) / len(alone)
     relook = seconds(partial(_ask_unseen, subject, alone), results.repeat) / len(alone)
+    look = seconds(subject.look, results.repeat)
     for count in QUESTIONS:
-        labels = [f"{LABELS[i % len(LABELS)]} {i}" for i in range(count)]
-        results.took(f"reuse_{count}", seconds(partial(_ask, scene, labels), results.repeat))
-        results.took(f"reread_{count}", reread * count)
+        labels = list(coco()[:count])
+        results.took(f"reuse_{count}", look + seconds(partial(_ask, scene, labels), results.repeat))
         results.took(f"relook_{count}", relook * count)
-        results.took(f"labels_{count}", seconds(partial(_ask_at_once, scene, labels), results.repeat))
-        results.compare(f"reuse_{count}", f"reread_{count}", f"reuse_{count}")
-        results.compare(f"scene_{count}", f"relook_{count}", f"reuse_{count}")
+        results.took(f"reread_{count}", look + reread * count)
+        results.took(f"labels_{count}", look + seconds(partial(_ask_at_once, scene, labels), results.repeat))
+        results.compare(f"reuse_{count}", f"relook_{count}", f"reuse_{count}")
+        results.compare(f"reread_{count}", f"reread_{count}", f"reuse_{count}")
 
 
 def _ask(scene: Scene, labels: Sequence[str]) -> None:

@@ -32,9 +32,9 @@ def bench(
     """Measure how long each stage takes and how much memory, and what the shortcuts are worth.
 
     Memory is the most that the process has held by the end of a stage. first is an image's first detection;
-    further, a question more about it. reuse_K: K questions about one scene; reread_K: its image and regions
-    are read anew for each; relook_K: encoded anew, too; labels_K: all in one question. On a busy machine, use
-    --threads 1: several threads wait for each other.
+    further, a question more about it. reuse_K: K questions to an image that is looked at once; relook_K:
+    looked at anew for each; reread_K: encoded once, but read anew for each; labels_K: looked at once, and all
+    asked in one question. On a busy machine, use --threads 1: several threads wait for each other.
 
     \b
     Examples:

@@ -94,22 +94,32 @@ class PromptBuilder:
         return ids
 
     def _plain(self, text: str) -> list[int]:
-        if not text:
-            return []
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise PromptError(
-                f"{text[:50]!r} holds half a character (a lone surrogate); type it again"
-            ) from error
-        ids: list[int] = []
-        for piece in self._inside_added.split(text):
-            ids += self.tokenizer(piece, add_special_tokens=False, split_special_tokens=True).input_ids
-        return ids
+        return self._plains([text])[0]
+
+    def _plains(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of texts in which no special token means itself."""
+        for text in texts:
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise PromptError(
+                    f"{text[:50]!r} holds half a character (a lone surrogate); type it again"
+                ) from error
+        pieces = [self._inside_added.split(text) if text else [] for text in texts]
+        flat = [piece for row in pieces for piece in row]
+        if not flat:
+            return [[] for _ in texts]
+        told = iter(self.tokenizer(flat, add_special_tokens=False, split_special_tokens=True).input_ids)
+        return [[token for _ in row for token in next(told)] for row in pieces]
 
     def phrase(self, text: str) -> list[int]:
         """Ids of a phrase alone, as words inside a sentence; never empty, never a special token."""
-        return self._plain(" " + text if self.chat.label_space else text) or self._plain("?")
+        return self.phrases([text])[0]
+
+    def phrases(self, texts: Sequence[str]) -> list[list[int]]:
+        """`phrase` of each text; of a thousand at once much sooner than one by one."""
+        written = [" " + text if self.chat.label_space else text for text in texts]
+        return [ids or self._plain("?") for ids in self._plains(written)]
 
     def opening(self, system: str | None = None) -> list[int]:
         """Start of the conversation, with this system message or the default one."""
