@@ -57,3 +57,10 @@ def test_absence() -> None:
     assert absence(first) == pytest.approx(0.4)
     assert absence(first) == pytest.approx(np.prod(1 - hazards([first], [])))
     assert absence([-1e30, 0.0]) == 1 and absence([1e30, 0.0]) == 0
+
+
+def test_a_temperature_divides_log_odds() -> None:
+    first = logits(0.1, 0.2, 0.3, 0.4)
+    plain, warm = hazards([first], []), hazards([first], [], temperature=2.0)
+    assert np.log(warm / (1 - warm)) == pytest.approx(np.log(plain / (1 - plain)) / 2, abs=1e-5)
+    assert absence(first, temperature=2.0) == pytest.approx(np.prod(1 - warm))

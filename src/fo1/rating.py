@@ -31,12 +31,17 @@ class Rating:
 
 
 def read_lists(
-    vocabulary: RegionVocabulary, labels: Sequence[str], total: int, answers: Sequence[tuple[View, Written]]
+    vocabulary: RegionVocabulary,
+    labels: Sequence[str],
+    total: int,
+    answers: Sequence[tuple[View, Written]],
+    temperature: float = 1.0,
 ) -> Rating:
     """Reads answers that a grammar has kept in form: every label has its list, in the labels' order.
 
     Every region has a score, named or not. What was written is known token by token, so that a label which
     looks like a tag confuses nobody. Answers were decoded with `watched_ids`.
+    temperature: divides the log-odds of hazards.
     """
     named, scores = np.zeros((len(labels), total), bool), np.zeros((len(labels), total), np.float32)
     absent, groundings = np.ones(len(labels), np.float32), []
@@ -48,8 +53,8 @@ def read_lists(
             places = [token - vocabulary.first_region for token in said.ids[start + 1 : end]]
             listed = [place for place in places if 0 <= place < len(rows)]  # if nothing, it may say `None`
             steps = _steps(said, start + 1, len(listed), len(rows))
-            scores[number, rows] = np.maximum(scores[number, rows], hazards(steps, listed))
-            absent[number] *= absence(steps[0])
+            scores[number, rows] = np.maximum(scores[number, rows], hazards(steps, listed, temperature))
+            absent[number] *= absence(steps[0], temperature)
             named[number, rows[listed]] = True
             groundings.append(Grounding(labels[number], tuple(rows[listed].tolist())))
     text = "\n".join(view.outward(said.text) for view, said in answers)

@@ -218,10 +218,11 @@ class Scene:
     def _rate(self, task: str, labels: list[str], constrained: bool) -> Rating:
         if not len(self.regions):
             return Rating(np.zeros((len(labels), 0), np.float32), np.ones(len(labels), np.float32))
+        temperature = self.settings.temperature
         with self.model.lock:
             if self.writes:
-                return named_scores(self.model, self.encoded, TASKS[task], labels, constrained)
-            scores = region_scores(self.model, self.encoded, TASKS[task], labels, self.settings.temperature)
+                return named_scores(self.model, self.encoded, TASKS[task], labels, constrained, temperature)
+            scores = region_scores(self.model, self.encoded, TASKS[task], labels, temperature)
             return Rating(scores.numpy(), (1 - scores).prod(dim=1).numpy())
 
     def _kept(self, scores: NDArray[np.float32], sure: NDArray[np.bool_], merge: bool) -> NDArray[np.int64]:

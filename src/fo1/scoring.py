@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -42,22 +43,30 @@ def region_scores(
     for view in _views(model, encoded, labels):
         group = view.of(encoded)
         states = _label_states(model, group, task, [view.inward(label) for label in labels])
-        logits = model.region_logits(states, group.embeddings, group.evidence, phrases)
+        logits = model.region_logits(states, group.embeddings, group.evidence, phrases, _names(model, group))
+        if model.lexicon is not None:
+            logits = logits - model.lexicon.contest(logits, phrases)
         scores[:, list(view.rows)] = (logits / temperature).sigmoid().float().cpu()
     return scores
 
 
 def named_scores(
-    model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str], constrained: bool = True
+    model: RegionModel,
+    encoded: Encoded,
+    task: TaskSpec,
+    labels: Sequence[str],
+    constrained: bool = True,
+    temperature: float = 1.0,
 ) -> Rating:
     """Asks a model with a static region vocabulary, which answers in text, for regions of labels.
 
     Regions beyond the model's capacity are asked about in groups, as in `region_scores`.
     constrained: the answer keeps to the task's grammar, and every region gets a score. Otherwise the model
     says what it likes, and only regions that it names have one.
+    temperature: divides the log-odds of a constrained answer's scores.
     """
     total, vocabulary = len(encoded.regions), model.prompts.vocabulary
-    read = read_lists if constrained else read_freely
+    read = partial(read_lists, temperature=temperature) if constrained else read_freely
     if not (labels and total):
         return read(vocabulary, labels, total, [])
     words = WORDS_TO_SPARE + sum(len(model.prompts.phrase(label)) + 8 for label in labels)
@@ -79,6 +88,13 @@ def named_scores(
             watched=watched_ids(vocabulary, grammars[0].none[0]) if constrained else (),
         )
     return read(vocabulary, labels, total, list(zip(shown, said, strict=True)))
+
+
+def _names(model: RegionModel, encoded: Encoded) -> Tensor | None:
+    """How well known names suit the regions, which is the same for every question; None without a lexicon."""
+    if model.lexicon is not None and not encoded.named:
+        encoded.named.append(model.name_logits(encoded.embeddings, encoded.evidence))
+    return encoded.named[0] if encoded.named else None
 
 
 def _views(model: RegionModel, encoded: Encoded, labels: Sequence[str]) -> list[View]:

@@ -47,6 +47,7 @@ def test_config_round_trip(tmp_path: Path) -> None:
         regions=RegionsConfig(FusionConfig("primary", "concat", 64, True), False, 128, 9, 96),
         vocabulary=VocabularyConfig("dynamic", 30),
         chat={"system": None, "after_image": ""},
+        temperature=1.5,
     )
     config.write(tmp_path)
     assert AttachedConfig.read(tmp_path) == config

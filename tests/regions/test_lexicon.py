@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fo1.regions.lexicon import MOST, Lexicon
+from fo1.regions.lexicon import CONTEST, MOST, Lexicon
 
 HEN, COW, CUP, COFFEE_CUP = torch.eye(4, 8)
 NAMES = ("hen", "cow", "cup", "coffee cup")
@@ -64,3 +64,15 @@ def test_only_rivalry_is_stored() -> None:
 def test_no_regions_and_no_phrases() -> None:
     assert lexicon().penalty(torch.zeros(1, 0), torch.zeros(4, 0), HEN[None]).shape == (1, 0)
     assert lexicon().penalty(torch.zeros(0, 2), torch.zeros(4, 2), torch.zeros(0, 8)).shape == (0, 2)
+
+
+def test_what_is_asked_for_together_competes() -> None:
+    """A hen is less of a cow; a coffee cup may be a cup; a label alone has no rival."""
+    built, words = lexicon(), torch.stack([HEN, COW, CUP, 0.9 * CUP + 0.4 * COFFEE_CUP])
+    logits = names(hen=3.0, cow=1.0, cup=-1.0, coffee_cup=2.0)
+    taken = built.contest(logits, words)[:, 0].tolist()
+    assert taken == pytest.approx([0, CONTEST * 2, CONTEST * 4, CONTEST * 1])
+    assert built.contest(logits[:1], words[:1]).item() == 0
+    assert built.contest(100 * logits, words).max() == MOST
+    near = built.contest(names(cup=0.0, coffee_cup=2.0)[2:], words[2:])
+    assert near.tolist() == [[0.0], [0.0]]

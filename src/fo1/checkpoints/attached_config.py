@@ -63,6 +63,7 @@ class AttachedConfig:
     family_options: what the family's factory takes besides the base and its processor.
     pixels: least and most of an image, for the base's image processor; None leaves its own.
     chat: fields of `ChatFormat` in which the model's turns differ from its family's.
+    temperature: divides the log-odds of regions' scores; `fo1 calibrate` finds it.
     """
 
     name: str
@@ -74,6 +75,7 @@ class AttachedConfig:
     regions: RegionsConfig = RegionsConfig()
     vocabulary: VocabularyConfig = VocabularyConfig()
     chat: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
 
     @classmethod
     def read(cls, folder: Path) -> AttachedConfig:

@@ -2,6 +2,7 @@
 
 Asked for "duck", a hen is a little like one; but "hen" fits better, and that counts against "duck". Names too
 much like the asked one do not compete with it, so that "coffee cup" does not deny a cup.
+Names that are asked for together compete, too: a region that is a "hen" rather is less of a "duck".
 (Our own addition; not in the paper.)
 """
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ALIKE = 0.6  # cosine of mean word embeddings from which two names may mean the same
-MOST = 3.0  # logits that rivals may take from a region in all: a name outside the lexicon must stand a chance
+MOST = 3.0  # logits that rivals may take from a region: a name outside the lexicon must stand a chance
+CONTEST = 0.25  # share of its lead that a rival takes which is asked for as well; on photos and scenes alike
 
 
 class Lexicon(nn.Module):
@@ -36,20 +38,33 @@ class Lexicon(nn.Module):
         self.register_buffer("centre", words.float().mean(dim=0), persistent=False)
         self.rivalry = nn.Parameter(torch.tensor(0.7))
 
-    def alike(self, phrases: Tensor) -> Tensor:
-        """(L, V) bool: names that do not compete with a phrase. phrases: (L, D) mean word embeddings."""
-        asked = F.normalize(phrases.float() - self.centre, dim=1)
-        known = F.normalize(self.words - self.centre, dim=1)
-        return asked @ known.T > ALIKE
+    def alike(self, phrases: Tensor, others: Tensor | None = None) -> Tensor:
+        """(L, V) bool: which names, or which others, do not compete with a phrase.
+
+        phrases: (L, D) mean word embeddings, as others: (V, D).
+        """
+        return self._cosines(phrases, self.words if others is None else others) > ALIKE
+
+    def _cosines(self, phrases: Tensor, others: Tensor) -> Tensor:
+        """(L, V), of what they do not have in common with all words."""
+        asked, known = (F.normalize(words.float() - self.centre, dim=1) for words in (phrases, others))
+        return asked @ known.T
 
     def penalty(self, own: Tensor, names: Tensor, phrases: Tensor) -> Tensor:
         """What its best rival takes from each region's logit for each phrase, (L, N), 0 … `MOST`.
 
         own: (L, N) logits of the phrases, names: (V, N) logits of all names, both without any question read.
         """
-        candidates = min(8, len(names))
-        best, which = names.topk(candidates, dim=0)  # (k, N): a rival that is not alike is soon found
-        competes = ~self.alike(phrases)[:, which]  # (L, k, N)
-        lowest = torch.finfo(best.dtype).min
-        rival = best.expand_as(competes).masked_fill(~competes, lowest).amax(dim=1)
-        return (self.rivalry.clamp(min=0) * (rival - own).clamp(min=0)).clamp(max=MOST)
+        lead = _lead(own, names, self.alike(phrases))
+        return (self.rivalry.clamp(min=0) * lead).clamp(max=MOST)
+
+    def contest(self, logits: Tensor, phrases: Tensor) -> Tensor:
+        """What the phrases take from each other, (L, N), 0 … `MOST`. logits: (L, N), as final as can be."""
+        return (CONTEST * _lead(logits, logits, self.alike(phrases, phrases))).clamp(max=MOST)
+
+
+def _lead(own: Tensor, others: Tensor, alike: Tensor) -> Tensor:
+    """How far the best rival is ahead, (L, N), 0 if it is not. others: (V, N). alike: (L, V), no rivals."""
+    best, which = others.topk(min(8, len(others)), dim=0)  # (k, N): one that is not alike is soon found
+    rivals = best.expand(len(own), -1, -1).masked_fill(alike[:, which], torch.finfo(best.dtype).min)
+    return (rivals.amax(dim=1) - own).clamp(min=0)

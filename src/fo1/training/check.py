@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fo1.boxes import claims, iou
 from fo1.data.images import ImageFiles
-from fo1.data.presence import Corpus, Presence
+from fo1.data.quiz import quizzes
 from fo1.data.record import Record
-from fo1.data.settings import SettingError
 from fo1.drawing import draw
 from fo1.evaluation.metrics import share
 from fo1.pipeline import FO1
@@ -41,30 +38,26 @@ class RegionCheck:
         namings: int = 0,
         samples: Path | None = None,
     ) -> None:
-        self.model, self.records, self.images = model, tuple(records), ImageFiles()
+        self.model, self.images = model, ImageFiles()
         self.proposed, self.namings, self.samples = proposed, namings, samples
-        known = sorted(Corpus.of(records).images)
-        if not known:
-            raise SettingError("no record to check with has labels")
-        rng = np.random.default_rng(seed)
-        self.absent = [_denied(Presence.of(record), known, absent, rng) for record in records]
+        self.quizzes = quizzes(records, absent, seed)
 
     def __call__(self) -> dict[str, float]:
         """F1, precision and recall over boxes; shares of absent labels refused and of names right."""
         hits = predicted = true = refused = denied = named = asked = 0
-        for number, (record, absent) in enumerate(zip(self.records, self.absent, strict=True)):
-            truth = _by_label(record)
+        for number, quiz in enumerate(self.quizzes):
+            record, truth = quiz.record, quiz.truth
             if not truth:
                 continue
             image = self.images.open(record.image)
             scene = self.model.look(image, None if self.proposed else record.boxes)
-            found = scene.detect([*truth, *absent])
+            found = scene.detect(quiz.labels)
             for label in truth:
                 hits += int((claims(iou(found.by_label(label).xyxy, truth[label])) >= 0).sum())
             predicted += len(found)
             true += sum(len(boxes) for boxes in truth.values())
-            refused += sum(not len(found.by_label(label)) for label in absent)
-            denied += len(absent)
+            refused += sum(not len(found.by_label(label)) for label in quiz.absent)
+            denied += len(quiz.absent)
             for label, boxes in list(truth.items())[: self.namings - asked]:
                 asked += 1
                 named += _named(scene, boxes[:1], label)
@@ -81,20 +74,9 @@ class RegionCheck:
         return {**figures, "named": share(named, asked)} if self.namings else figures
 
 
-def _by_label(record: Record) -> dict[str, FloatArray]:
-    labels = record.labels or ()
-    present = list(dict.fromkeys(label for label in labels if label is not None))
-    return {one: record.boxes[[label == one for label in labels]] for one in present}
-
-
 def _named(scene: Scene, box: FloatArray, label: str) -> bool:
     """Is the region at a thing called by its label?"""
     overlap = iou(scene.regions.xyxy, box)[:, 0]
     if not overlap.size or overlap.max() < 0.5:
         return False
     return scene.describe(int(overlap.argmax())).strip(" .").lower() == label.lower()
-
-
-def _denied(presence: Presence, known: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:
-    absent = [label for label in known if presence.deniable(label)]
-    return [absent[int(i)] for i in rng.permutation(len(absent))[:most]]
