@@ -17,7 +17,7 @@ from fo1.evaluation.proposing import Proposals
 from fo1.evaluation.run import open_samples, run, settings_of, with_threshold
 from fo1.fingerprint import fingerprint
 from fo1.pipeline import FO1
-from fo1.proposals.cached import write_cache
+from fo1.proposals.proposal_file import ProposalFile
 from fo1.scene import Scene
 from fo1.types import Regions
 from tiny import picture
@@ -170,7 +170,7 @@ def test_proposals_of_a_file(by_pixels: bool, model: FO1, data: Path, start: Sta
     file = tmp_path / "boxes.json"
     if by_pixels:
         regions = Regions.of([[1, 2, 30, 40]], (80, 60), [0.5])
-        write_cache(file, [("other.png", picture(0), regions)])
+        ProposalFile(file, "a test").add("other.png", picture(0), regions)
     else:
         file.write_text(json.dumps({"0.png": {"boxes": [[1, 2, 30, 40]], "scores": [0.5]}}))
     proposals = Proposals.of(str(file))
@@ -191,7 +191,7 @@ def test_proposals_that_cannot_be_used(model: FO1, data: Path, start: Start) -> 
         Proposals.of("nanodett")
     with pytest.raises(BenchmarkError, match=r"gone\.json: no such file"):
         Proposals.of("gone.json")
-    with pytest.raises(BenchmarkError, match="give the file"):
+    with pytest.raises(Fo1Error, match="needs its file or model"):
         Proposals.of("cached")
     with pytest.raises(BenchmarkError, match="leave --proposals out"):
         run(Naming(), model, [], start(model), Proposals("stub", None))

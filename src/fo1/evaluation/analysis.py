@@ -15,7 +15,7 @@ from fo1.evaluation.matching import match
 from fo1.evaluation.truth import BoxTruth
 
 SIZES = ("small", "medium", "large")
-_EDGES = (32**2, 96**2)  # COCO's, in pixels of area
+SIZE_EDGES = (32**2, 96**2)  # COCO's, in pixels of area
 LABEL_COUNTS = ((1, 1), (2, 5), (6, 20), (21, None))
 
 
@@ -107,7 +107,7 @@ class BoxAnalysis:
 
 def _sizes(areas: NDArray[np.float32]) -> Sequence[int]:
     """How many are small, medium and large."""
-    classes = np.digitize(areas, _EDGES)
+    classes = np.digitize(areas, SIZE_EDGES)
     return [int(count) for count in np.bincount(classes, minlength=len(SIZES))]
 
 

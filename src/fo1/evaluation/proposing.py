@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from fo1.evaluation.benchmark import BenchmarkError, Sample
+from fo1.loading import load_proposer
 from fo1.proposals.cached import CachedProposals
-from fo1.proposals.known import PROPOSERS
 from fo1.proposals.proposer import Proposer
 from fo1.types import Regions
 
@@ -26,7 +26,7 @@ class Proposals:
 
     @classmethod
     def of(cls, text: str) -> Proposals:
-        """text: a file (see `fo1.proposals.cached`), or a proposer's name.
+        """text: a file (see `fo1.proposals.cached`), or a proposer as `load_proposer` takes it.
 
         Raises `RegionError` for a file that cannot be used, `RegistryError` or `BenchmarkError` for a name.
         """
@@ -34,24 +34,12 @@ class Proposals:
         if path.is_file():
             digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
             return cls(f"{path.name} {digest}", CachedProposals(path))
-        if path.suffix:
+        if path.suffix and ":" not in text:
             raise BenchmarkError(f"--proposals {text}: no such file")
-        return cls(text, _named(text))
+        return cls(text, load_proposer(text))
 
     def regions(self, sample: Sample[Any], image: Image.Image) -> Regions:
         """Boxes of a sample's image. Raises `RegionError` if the file has none for it."""
         if isinstance(self._proposer, CachedProposals) and isinstance(sample.image, Path):
-            if sample.image.name in self._proposer:
-                return self._proposer.named(sample.image.name, image.size)
+            return self._proposer.of(sample.image, image)
         return self._proposer.propose([image])[0]
-
-
-def _named(name: str) -> Proposer:
-    if name == "nanodet":
-        from fo1.checkpoints.native import bundled_proposer
-
-        return bundled_proposer()
-    factory = PROPOSERS.get(name)
-    if name in ("given", "cached"):
-        raise BenchmarkError(f"--proposals {name} needs boxes; give the file that holds them instead")
-    return factory()

@@ -35,6 +35,7 @@ class ScriptedScene(Scene):
 
     def detect(self, labels: str | Sequence[str], threshold: float | None = None, *_: Any) -> Findings:
         """Every region whose score is above 0 and not below the threshold."""
+        least = self.settings.threshold if threshold is None else threshold
         asked = [labels] if isinstance(labels, str) else list(labels)
         self.asked.append(asked)
         rows = {label: self.scores.get(label, np.zeros(len(self.regions), np.float32)) for label in asked}
@@ -42,7 +43,7 @@ class ScriptedScene(Scene):
             Detection(label, tuple(self.regions.xyxy[region].tolist()), float(row[region]), int(region))
             for label, row in rows.items()
             for region in np.argsort(-row, kind="stable")
-            if row[region] > 0 and row[region] >= (threshold or 0.0)
+            if row[region] > 0 and row[region] >= least
         ]
         plain = Detections.of(found, SIZE)
         return Findings(

@@ -8,7 +8,7 @@ import pytest
 from evaluation.benchmarks.scripted_scene import draw, write_json
 from evaluation.benchmarks.talking_scene import TalkingScene
 from fo1.evaluation.benchmark import BenchmarkError
-from fo1.evaluation.benchmarks.coco_text import CocoText, letters, plain
+from fo1.evaluation.benchmarks.coco_text import CocoText, letters, plain, similarity
 
 
 def image(number: int, split: str) -> dict[str, Any]:
@@ -73,11 +73,29 @@ def test_figures_by_hand(folder: Path) -> None:
     metric.update(stop, {"text": "Stop"})  # but for a mark
     metric.update(drink, {"text": "7up"})  # but for a space
     metric.update(drink, None)
-    assert metric.compute() == {"accuracy": 1 / 4, "letters and digits": 3 / 4}
+    assert metric.compute() == pytest.approx(
+        {"accuracy": 1 / 4, "letters and digits": 3 / 4, "characters": (1 + 4 / 5 + 3 / 4 + 0) / 4}
+    )
 
 
 def test_what_is_compared() -> None:
     assert plain("  Straße\n 7 ") == "strasse 7" and letters("A-1 ü!") == "a1ü"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("", "", 1),
+        ("", "stop", 0),
+        ("stop", "stop", 1),
+        ("kitten", "sitting", 1 - 3 / 7),
+        ("abc", "xyz", 0),
+        ("top", "stop", 3 / 4),
+    ],
+)
+def test_how_alike_texts_are(one: str, other: str, expected: float) -> None:
+    assert similarity(one, other) == pytest.approx(expected)
+    assert similarity(other, one) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("data", [[], {"imgs": {}}, {"images": [], "annotations": []}])

@@ -71,13 +71,15 @@ def test_figures_by_hand(tmp_path: Path) -> None:
         "N-acc": 1 / 2,
         "T-acc": 2 / 3,
         "gIoU": pytest.approx((1 + 0.5 + 1) / 5),
+        # In 1,600 pixels: both of two; one of two; rightly none; one that is nothing; none of one.
+        "cIoU": pytest.approx((2 + 1 + 0 + 0 + 0) / (2 + 2 + 0 + 1 + 1)),
     }
 
 
 def test_a_failed_sample_is_no_refusal(tmp_path: Path) -> None:
     samples = GRefCoco().open(folder(tmp_path), "val")
     found = figures(GRefCoco(), samples, dict.fromkeys((sample.id for sample in samples), None))
-    assert found == {"Pr@F1=1": 0, "N-acc": 0, "T-acc": 0, "gIoU": 0}
+    assert found == {"Pr@F1=1": 0, "N-acc": 0, "T-acc": 0, "gIoU": 0, "cIoU": 0}
 
 
 def test_a_figure_without_samples_is_nan(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_absent_labels_are_absent(seed: int) -> None:
     assert absent(truth) <= {"hammer", "piano", "sheep", "boat", "bed"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_confusable_labels_are_of_a_kind_with_something_present_and_true_of_nothing(seed: int) -> None:
+    words = ["apple", "banana", "cherry", "lemon", "orange", "tangerine", "fruit", "hammer", "pear"]
+    (truth,) = composed(scene(("orange", "car"), ("pear",)), vocabulary=words, seed=seed)
+    assert len(truth.confusable) == 3 and set(truth.confusable) <= {"apple", "banana", "cherry", "lemon"}
+
+
 def test_a_small_vocabulary_gives_fewer_absent_labels() -> None:
     (truth,) = composed(scene(("car",)), vocabulary=["car", "piano", "bed"])
     assert absent(truth) == {"piano", "bed"}
@@ -112,6 +119,8 @@ def test_the_photos_that_come_with_the_project() -> None:
             assert image.size == sample.size
         truth, (width, height) = sample.truth, image.size
         assert all(label == label.strip().lower() for label in truth.labels)
+        assert len(set(truth_of(sample).confusable)) == 3
+        assert not set(truth_of(sample).confusable) & set(truth.names)
         assert (truth.xyxy[:, 2:] > truth.xyxy[:, :2]).all()
         assert (truth.xyxy >= 0).all() and (truth.xyxy <= [width, height, width, height]).all()
 
@@ -140,7 +149,7 @@ TRUTH = {"cup": np.stack([CUP, FORK]), "spoon": FORK[None] + [0, 0, 0, 1]}
 
 
 def case(size: tuple[int, int] = SIZE) -> Sample[BoxTruth]:
-    plain = SceneTruth.made(TRUTH, ("dog", "cat"), size, np.random.default_rng(0))
+    plain = SceneTruth.made(TRUTH, ("dog", "cat"), size, np.random.default_rng(0), ("vase", "knife"))
     referred = (Referral("the left cup", CUP), Referral("the right cup", FORK))
     return Sample("a", Image.new("RGB", size), SceneTruth(**{**vars(plain), "referred": referred}))
 
@@ -155,6 +164,8 @@ def test_one_picture_by_hand() -> None:
         "spoon": [0.2, 0.1, 0.4],
         "dog": [0.1, 0.1, 0.1],
         "cat": [0.6, 0.0, 0.0],
+        "vase": [0.9, 0.0, 0.9],
+        "knife": [0.4, 0.4, 0.4],
         "the left cup": [0.4, 0.1, 0.2],
         "the right cup": [0.4, 0.1, 0.2],
     }
@@ -170,7 +181,10 @@ def test_one_picture_by_hand() -> None:
             "F1": 2 * precision * recall / (precision + recall),
             "precision": precision,
             "recall": recall,
+            "F1 known": 2 * 1 / (3 + 3),
+            "F1 taught": float("nan"),
             "refused": 1 / 2,
+            "refused confusable": 1 / 2,
             "count exact": 1 / 2,
             "count within one": 1,
             "referring": 1 / 2,
@@ -178,21 +192,46 @@ def test_one_picture_by_hand() -> None:
             "describing": 1 / 2,
             "AUC": sum(pairs) / len(pairs),
             "objects": 3,
+            "objects known": 3,
+            "objects taught": 0,
             "absent labels": 2,
+            "confusable labels": 2,
             "phrases": 2,
-        }
+        },
+        nan_ok=True,
     )
     assert metric.score(case(), prediction) == pytest.approx(1 / 3)
-    assert seen.asked[0] == ["cup", "spoon", "dog", "cat"], "all labels at once"
+    assert seen.asked[:2] == [["cup", "spoon", "dog", "cat"], ["vase", "knife"]], "confusable ones apart"
 
 
 def test_a_failed_picture_is_all_missed_and_nothing_refused() -> None:
     metric = Scenes().metric()
     metric.update(case(), None)
     figures = metric.compute()
-    assert {figures[name] for name in ("F1", "recall", "refused", "count exact", "count within one")} == {0}
+    zero = ("F1", "F1 known", "recall", "refused", "refused confusable", "count exact", "count within one")
+    assert {figures[name] for name in zero} == {0}
     assert (figures["referring"], figures["objects"], figures["absent labels"]) == (0, 3, 2)
     assert np.isnan([figures["naming"], figures["describing"], figures["AUC"]]).all()
+
+
+def test_names_by_where_they_could_be_known_from() -> None:
+    things = {"cup": CUP[None], "pencil": FORK[None]}
+    truth = SceneTruth.made(things, ("tulip", "gizmo"), SIZE, np.random.default_rng(0))
+    one = Sample("a", Image.new("RGB", SIZE), truth)
+    seen = TalkingScene(REGIONS, scores={"cup": [0.9, 0, 0], "tulip": [0, 0.9, 0]}, points=True)
+    metric = Scenes().metric()
+    metric.update(one, Grounded.of(seen, truth.labels).to_json())
+    figures = metric.compute()
+    assert (figures["F1 known"], figures["F1 taught"]) == (1, 0), "the tulip is wrong among taught names"
+    assert (figures["objects known"], figures["objects taught"], figures["F1"]) == (1, 1, 1 / 2)
+    assert np.isnan(figures["refused confusable"]), "none was asked"
+
+
+def test_runs_of_before_asked_no_confusable_labels() -> None:
+    asked = Scenes().ask(TalkingScene([], points=True), case())
+    metric = Scenes().metric()
+    metric.update(case(), {key: value for key, value in asked.items() if key != "mistaken"})
+    assert np.isnan(metric.compute()["refused confusable"])
 
 
 def test_a_model_that_knows_no_names_only_describes() -> None:

@@ -14,6 +14,7 @@ from fo1.evaluation.benchmarks import (
     refcoco,
     region_captions,
     region_names,
+    scene_text,
     scenes,
 )
 from fo1.evaluation.known import BENCHMARKS
@@ -33,5 +34,6 @@ __all__ = [
     "refcoco",
     "region_captions",
     "region_names",
+    "scene_text",
     "scenes",
 ]

@@ -26,7 +26,7 @@ class CocoText(Benchmark[RegionTruth]):
 
     name = "coco-text"
     description = "COCO-Text: what is written in given regions"
-    splits = ("val", "train")
+    splits: tuple[str, ...] = ("val", "train")
     layout = f"{FILE} and COCO's train2014/"
     keeps_boxes = True
 
@@ -70,6 +70,7 @@ class Reading(Averages[RegionTruth]):
     """The share of texts read right. The paper does not say which marks it forgives; these are both ways.
 
     accuracy: letter case and white space do not matter. letters and digits: nothing else does.
+    characters: 1 − the edit distance as a share of the longer text, but for case and white space.
     """
 
     def figures(self, sample: Sample[RegionTruth], prediction: Prediction | None) -> dict[str, float]:
@@ -79,6 +80,7 @@ class Reading(Averages[RegionTruth]):
         return {
             "accuracy": float(plain(said) == plain(truth)),
             "letters and digits": float(letters(said) == letters(truth) != ""),
+            "characters": similarity(plain(said), plain(truth)),
         }
 
 
@@ -90,6 +92,20 @@ def plain(text: str) -> str:
 def letters(text: str) -> str:
     """Letters and digits alone."""
     return "".join(filter(str.isalnum, text.casefold()))
+
+
+def similarity(one: str, other: str) -> float:
+    """1 − Levenshtein's distance as a share of the longer text: 1 for equal ones, 0 for nothing in common."""
+    # Of what was read of `one` so far from each beginning of `other`.
+    distances = list(range(len(other) + 1))
+    for row, here in enumerate(one, start=1):
+        before, distances[0] = distances[0], row
+        for column, there in enumerate(other, start=1):
+            changed = before + (here != there)
+            before = distances[column]
+            distances[column] = min(changed, before + 1, distances[column - 1] + 1)
+    longer = max(len(one), len(other))
+    return 1 - distances[-1] / longer if longer else 1.0
 
 
 def _written(region: dict[str, object]) -> str:

@@ -18,6 +18,7 @@ from fo1.types import FloatArray
 
 SCENES = 100
 ABSENT = 4  # labels a scene is asked for that are not in it, at most
+CONFUSABLE = 3  # more of them, of the kind of something that is in it
 SEED = 2  # training scenes are composed with seed 1
 
 # Of the benchmark → of the composer.
@@ -40,8 +41,11 @@ def composed(assets: Path, split: str) -> list[Sample[BoxTruth]]:
 def samples_of(
     scenes: Iterable[NamedScene], vocabulary: Sequence[str], name: str, seed: int = SEED
 ) -> list[Sample[BoxTruth]]:
-    """Present are the names whose boxes are complete; up to `ABSENT` others are drawn from the vocabulary."""
-    rng, phrases = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    """Present are the names whose boxes are complete; up to `ABSENT` others are drawn from the vocabulary.
+
+    Confusable are names of the category of something present, such as another fruit, at most `CONFUSABLE`.
+    """
+    rng, phrases, kin = (np.random.default_rng(key) for key in (seed, [seed, 1], [seed, 2]))
     samples: list[Sample[BoxTruth]] = []
     for scene in scenes:
         known = [*scene.names, *scene.present]
@@ -52,8 +56,10 @@ def samples_of(
         }
         numbers = rng.choice(len(vocabulary), min(3 * ABSENT, len(vocabulary)), replace=False)
         drawn = [vocabulary[i] for i in numbers]
-        missing = [word for word in drawn if not any(words.conflicts(word, other) for other in known)]
-        truth = SceneTruth.made(present, missing[:ABSENT], scene.image.size, phrases)
+        missing = [word for word in drawn if _absent(word, known)]
+        alike = sorted({one for name in scene.names for one in words.siblings(name)} & set(vocabulary))
+        confusable = [one for one in kin.permutation(alike).tolist() if _absent(one, known)][:CONFUSABLE]
+        truth = SceneTruth.made(present, missing[:ABSENT], scene.image.size, phrases, confusable)
         samples.append(Sample(f"{name}-{len(samples)}", scene.image, truth, size=scene.image.size))
     return samples
 
@@ -63,6 +69,11 @@ def _boxes_of(label: str, scene: NamedScene) -> FloatArray:
     pairs = zip(scene.names, scene.boxes, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0] != label)
     return np.stack([box for name, box in ordered if _fits(label, name)])
+
+
+def _absent(label: str, known: Iterable[str]) -> bool:
+    """Is the label true of nothing that is known to be there?"""
+    return not any(words.conflicts(label, other) for other in known)
 
 
 def _fits(label: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from fo1.evaluation.benchmarks.refs import open_refs
 from fo1.evaluation.box_benchmark import BoxBenchmark
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.known import BENCHMARKS
+from fo1.evaluation.metrics import share
 from fo1.evaluation.truth import BoxTruth
 from fo1.types import FloatArray
 
@@ -36,7 +37,7 @@ class GRefCoco(BoxBenchmark):
         return open_refs(folder, "grefcoco", "grefs(unc).json", split)
 
     def metric(self) -> SetAccuracy:
-        """F1=1 share, N-acc, T-acc, gIoU."""
+        """F1=1 share, N-acc, T-acc, gIoU, cIoU."""
         return SetAccuracy()
 
 
@@ -48,15 +49,31 @@ class SetAccuracy(Averages[BoxTruth]):
     of the others whose answer is not. These are GREC's. (The published evaluator measures overlap by the
     *generalised* IoU, which is never higher; we keep to the paper's IoU.)
     gIoU: the mean over sentences of the IoU of the areas that the two sets of boxes cover, 1 for a rightly
-    empty answer: GRES's gIoU (Liu et al. 2023) with boxes for masks, so not comparable with masks' figures.
+    empty answer. cIoU: those areas' intersections, summed over all sentences, by their summed unions, so that
+    big things count more. Both are GRES's (Liu et al. 2023) with boxes for masks: not comparable with masks'
+    figures.
     """
+
+    def reset(self) -> None:
+        """Forgets all samples."""
+        super().reset()
+        self._common, self._covered = 0.0, 0.0
+
+    def update(self, sample: Sample[BoxTruth], prediction: Prediction | None) -> None:
+        """Takes one sample."""
+        super().update(sample, prediction)
+        common, covered = areas(_found(sample, prediction), sample.truth.xyxy)
+        self._common += common
+        self._covered += covered
+
+    def compute(self) -> dict[str, float]:
+        """The means, and cIoU."""
+        means = super().compute()
+        return means | {"cIoU": share(self._common, self._covered)} if means else means
 
     def figures(self, sample: Sample[BoxTruth], prediction: Prediction | None) -> dict[str, float]:
         """N-acc or T-acc is NaN, as the sentence has no target or some. A failed sample is wrong in all."""
-        truth = sample.truth.xyxy
-        found = np.zeros((0, 4), np.float32)
-        if prediction is not None:
-            found, _ = Grounded.of_json(prediction).reported(sample.truth.labels[0])
+        truth, found = sample.truth.xyxy, _found(sample, prediction)
         if len(truth):
             right = matched(found, truth) == len(truth) == len(found)
             return {
@@ -81,12 +98,25 @@ def matched(found: FloatArray, truth: FloatArray, threshold: float = 0.5) -> int
 
 
 def covered_iou(a: FloatArray, b: FloatArray) -> float:
-    """IoU of the areas that two sets of boxes, not both empty, cover; 0 if neither covers any."""
+    """IoU of the areas that two sets of boxes cover; 0 if neither covers any."""
+    return share(*areas(a, b))
+
+
+def areas(a: FloatArray, b: FloatArray) -> tuple[float, float]:
+    """The area that two sets of boxes both cover, and that which one of them does, in square pixels."""
+    if not len(a) + len(b):
+        return 0.0, 0.0
     xs, ys = (np.unique(np.concatenate([a, b])[:, axis::2]) for axis in (0, 1))
     cells = np.outer(np.diff(ys), np.diff(xs))
     one, other = (_cells(boxes, xs, ys) for boxes in (a, b))
-    union = float(cells[one | other].sum())
-    return float(cells[one & other].sum()) / union if union else 0.0
+    return float(cells[one & other].sum()), float(cells[one | other].sum())
+
+
+def _found(sample: Sample[BoxTruth], prediction: Prediction | None) -> FloatArray:
+    """Boxes (F, 4) that the model reports; none if it failed."""
+    if prediction is None:
+        return np.zeros((0, 4), np.float32)
+    return Grounded.of_json(prediction).reported(sample.truth.labels[0])[0]
 
 
 def _cells(boxes: FloatArray, xs: FloatArray, ys: FloatArray) -> NDArray[np.bool_]:

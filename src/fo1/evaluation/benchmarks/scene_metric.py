@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fo1.boxes import iou
 from fo1.evaluation.benchmark import Prediction, Sample
+from fo1.evaluation.benchmarks.name_groups import NameGroup
 from fo1.evaluation.benchmarks.scene_truth import SceneTruth
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.matching import f1, match
 from fo1.evaluation.metrics import ranking, share
 from fo1.evaluation.truth import BoxTruth
 
+KNOWN, TAUGHT, ALL = (NameGroup.coco, NameGroup.imagenet), (NameGroup.taught,), tuple(NameGroup)
 RIGHT, WRONG = 0.5, 0.3  # a region is the thing from this IoU; it is not below that
 
 
 @dataclass
-class Tally:
-    """What the answers add up to."""
+class Boxes:
+    """Reported boxes, those of them that are right, and true ones."""
 
     hits: int = 0
     predicted: int = 0
     true: int = 0
+
+    @classmethod
+    def sum(cls, parts: Sequence[Boxes]) -> Boxes:
+        """All of them together."""
+        hits, predicted = sum(one.hits for one in parts), sum(one.predicted for one in parts)
+        return cls(hits, predicted, sum(one.true for one in parts))
+
+    def f1(self) -> float:
+        """NaN where nothing is there and nothing reported."""
+        return _of(2 * self.hits, self.predicted + self.true)
+
+
+@dataclass
+class Tally:
+    """What the answers add up to. boxes: by where a label could be known from."""
+
+    boxes: dict[NameGroup, Boxes] = field(default_factory=lambda: {group: Boxes() for group in NameGroup})
     refused: int = 0
     absent: int = 0
+    refused_confusable: int = 0
+    confusable: int = 0
     counted: int = 0
     counted_near: int = 0
     counts: int = 0
@@ -43,10 +65,11 @@ class Tally:
         for label in truth.labels:
             things = truth.xyxy[truth.rows(label)]
             boxes = np.zeros((0, 4), np.float32) if answer is None else answer.reported(label)[0]
-            self.predicted += len(boxes)
+            group = self.boxes[NameGroup.of(label)]
+            group.predicted += len(boxes)
             if len(things):
-                self.hits += int(match(boxes, truth, label).hits.sum())
-                self.true += len(things)
+                group.hits += int(match(boxes, truth, label).hits.sum())
+                group.true += len(things)
                 self.counts += 1
                 self.counted += answer is not None and len(boxes) == len(things)
                 self.counted_near += answer is not None and abs(len(boxes) - len(things)) <= 1
@@ -55,7 +78,11 @@ class Tally:
                 self.refused += answer is not None and not len(boxes)
 
     def add_more(self, prediction: Prediction | None, truth: SceneTruth) -> None:
-        """Referring, naming, describing and ranking of one picture."""
+        """Confusable labels, referring, naming, describing and ranking of one picture."""
+        mistaken = truth.confusable if prediction is None else prediction.get("mistaken")
+        if mistaken is not None:  # runs of before did not ask
+            self.confusable += len(truth.confusable)
+            self.refused_confusable += len(truth.confusable) - len(mistaken)
         for phrase, box in truth.referred:
             pointed = None if prediction is None else prediction["referred"][phrase]
             self.phrases += 1
@@ -75,20 +102,26 @@ class Tally:
 
     def results(self) -> dict[str, float]:
         """The figures between 0 and 1, and how much is behind them."""
-        precision, recall = share(self.hits, self.predicted), share(self.hits, self.true)
+        known, taught, every = (Boxes.sum([self.boxes[g] for g in groups]) for groups in (KNOWN, TAUGHT, ALL))
         return {
-            "F1": share(2 * precision * recall, precision + recall),
-            "precision": precision,
-            "recall": recall,
+            "F1": share(2 * every.hits, every.predicted + every.true),
+            "precision": share(every.hits, every.predicted),
+            "recall": share(every.hits, every.true),
+            "F1 known": known.f1(),
+            "F1 taught": taught.f1(),
             "refused": share(self.refused, self.absent),
+            "refused confusable": _of(self.refused_confusable, self.confusable),
             "count exact": share(self.counted, self.counts),
             "count within one": share(self.counted_near, self.counts),
             "referring": _of(self.pointed, self.phrases),
             "naming": _of(self.named, self.known),
             "describing": _of(self.described, self.namings),
             "AUC": ranking(self.positive, self.negative),
-            "objects": self.true,
+            "objects": every.true,
+            "objects known": known.true,
+            "objects taught": taught.true,
             "absent labels": self.absent,
+            "confusable labels": self.confusable,
             "phrases": self.phrases,
         }
 
@@ -96,6 +129,7 @@ class Tally:
 class SceneMetric:
     """F1, precision and recall of boxes at IoU 0.5; absent labels refused; counts; phrases; names.
 
+    F1 known, F1 taught: of labels that the bundled model's encoders knew, and of others that it was taught.
     AUC: the chance that a region of a thing scores above one that is none, for the same kind of label.
     """
 

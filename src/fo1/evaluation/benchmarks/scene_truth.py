@@ -16,9 +16,13 @@ from fo1.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class SceneTruth(BoxTruth):
-    """Labels without a box are absent. referred: phrases that mean one thing each."""
+    """Labels without a box are absent. referred: phrases that mean one thing each.
+
+    confusable: absent labels that are much like something present; they are asked apart from `labels`.
+    """
 
     referred: tuple[Referral, ...] = ()
+    confusable: tuple[str, ...] = ()
 
     @classmethod
     def made(
@@ -27,6 +31,7 @@ class SceneTruth(BoxTruth):
         absent: Sequence[str],
         size: tuple[int, int],
         rng: np.random.Generator,
+        confusable: Sequence[str] = (),
     ) -> SceneTruth:
         """From label → (G, 4) boxes, all there are of it in an image of (width, height)."""
         plain = BoxTruth.by_label(present, absent)
@@ -37,6 +42,7 @@ class SceneTruth(BoxTruth):
             plain.areas,
             plain.crowd,
             referred=referrals(present, size, rng),
+            confusable=tuple(confusable),
         )
 
     @classmethod

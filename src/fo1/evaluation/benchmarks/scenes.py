@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Scenes(BoxBenchmark):
             **answer.to_json(),
             # Every region's score, however small, for the ranking.
             "rated": {label: [float(f"{one:.4g}") for one in row] for label, row in answer.scores.items()},
+            "mistaken": _mistaken(scene, truth.confusable),
             "referred": {one.phrase: _pointed(scene, one.phrase) for one in truth.referred},
             "called": [_called(scene, region, label) for label, region in _covering(scene, truth)],
         }
@@ -67,10 +69,16 @@ def photos(folder: Path) -> list[Sample[BoxTruth]]:
             boxes.setdefault(thing["label"], []).append(thing["box"])
         present = {label: np.array(rows, dtype=np.float32) for label, rows in boxes.items()}
         width, height = entry["size"]
-        truth = SceneTruth.made(present, entry["absent"], (width, height), rng)
+        confusable = entry.get("confusable", ())
+        truth = SceneTruth.made(present, entry["absent"], (width, height), rng, confusable)
         image = existing(folder / entry["image"], f"a photo that {path} names")
         samples.append(Sample(entry["image"], image, truth, size=(width, height)))
     return samples
+
+
+def _mistaken(scene: Scene, labels: Sequence[str]) -> list[str]:
+    """Those of some absent labels that something is taken for."""
+    return list(dict.fromkeys(scene.detect(labels).labels)) if labels else []
 
 
 def _pointed(scene: Scene, phrase: str) -> list[float] | None:
