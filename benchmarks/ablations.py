@@ -32,14 +32,14 @@ def known_runs(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def summary(runs: Sequence[dict[str, Any]], steps: int) -> list[dict[str, Any]]:
+def summary(runs: Sequence[dict[str, Any]], steps: int, variants: Sequence[str]) -> list[dict[str, Any]]:
     """Mean and sample standard deviation over seeds, a row per variant that has runs of so many steps."""
     rows = []
-    for variant in VARIANTS:
-        own = [one for one in runs if one["variant"] == variant.name and one["steps"] == steps]
+    for variant in variants:
+        own = [one for one in runs if one["variant"] == variant and one["steps"] == steps]
         if not own:
             continue
-        row: dict[str, Any] = {"variant": variant.name, "seeds": len(own)}
+        row: dict[str, Any] = {"variant": variant, "seeds": len(own)}
         for name in FIGURES:
             values = [one[name] for one in own]
             row[name] = [mean(values), stdev(values) if len(values) > 1 else None]
@@ -94,7 +94,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if not options.table:
         run_missing(options)
-    rows = summary(known_runs(options.out), options.steps)
+    rows = summary(known_runs(options.out), options.steps, [one.name for one in VARIANTS])
     options.out.with_suffix(".json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
 

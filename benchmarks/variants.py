@@ -110,7 +110,8 @@ def run(
     seconds = {"seconds": time.monotonic() - started, "cpu": time.process_time() - spent}
     if variant.space is None:
         return {**check(), **seconds}
-    return {**CoordinateCheck(model, held_out, check.absent, variant.space)(), **seconds}
+    absent = [quiz.absent for quiz in check.quizzes]
+    return {**CoordinateCheck(model, held_out, absent, variant.space)(), **seconds}
 
 
 def _stage(name: str, steps: int, rates: Mapping[str, float]) -> Stage:

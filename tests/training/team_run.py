@@ -15,7 +15,7 @@ from fo1.training.check import RegionCheck
 from fo1.training.course import LessonCourse
 from fo1.training.lessons import Lessons, Showing
 from fo1.training.stage import Stage
-from fo1.training.team import Team
+from fo1.training.team import Team, launched_sharded
 from fo1.training.tiny import INSTRUCT, MIX, tiny_model
 from fo1.training.trainer import Trainer
 
@@ -42,7 +42,7 @@ def run(folder: Path, pictures: Path, batch: int, sharded: bool, until: int = ST
 def main() -> None:
     folder, pictures, mode, until = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     torch.set_num_threads(1)
-    trainer = run(folder, pictures, batch=1, sharded=mode == "sharded", until=until)
+    trainer = run(folder, pictures, batch=1, sharded=launched_sharded() or mode == "sharded", until=until)
     sharded = sum(type(p).__name__ == "DTensor" for p in trainer.trained.values())
     history = [(one.words, one.regions, one.norm, one.images) for one in trainer.history]
     found = {"history": history, "sharded": sharded, "rank": trainer.team.rank}

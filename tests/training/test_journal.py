@@ -25,6 +25,7 @@ def test_a_resumed_run_goes_on_in_the_same_figures(tmp_path: Path) -> None:
     assert told(tmp_path / "logs") == {
         "training/words": [(1, 0.5), (2, 0.5)],
         "training/regions": [(1, 2.5), (2, 5.0)],
+        "training/drift": [(1, 0.0), (2, 0.0)],
         "training/norm": [(1, 3.0), (2, 3.0)],
         "speed/answers per second": [(1, 4.5), (2, 4.5)],
         "speed/idle share": [(1, 0.25), (2, 0.25)],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,11 @@ class LowRankLinear(nn.Module):
         self.linear = linear.requires_grad_(False)
         self.down = nn.Parameter(torch.randn(rank, linear.in_features) / linear.in_features**0.5)
         self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+        self.active = True
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.active:
+            return self.linear(x)
         update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
         return self.linear(x) + update
 
@@ -29,6 +33,19 @@ def attach(module: nn.Module, rank: int) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and not isinstance(parent, LowRankLinear):
                 setattr(parent, name, LowRankLinear(child, rank))
+
+
+@contextmanager
+def without(module: nn.Module) -> Iterator[None]:
+    """Within this context the layers below `module` are as they were before `attach`."""
+    layers = [layer for layer in module.modules() if isinstance(layer, LowRankLinear)]
+    for layer in layers:
+        layer.active = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.active = True
 
 
 def factors(module: nn.Module) -> dict[str, Tensor]:

@@ -61,8 +61,9 @@ class Finetune:
         folder = out / "data"
         folder.mkdir(parents=True, exist_ok=True)
         found = list(read_source(kind_of(source), source, images, None, problems))
-        for name, wanted in ((TRAIN, False), (HELD_OUT, True)):
-            chosen = [one for one in found if self._held_out(one) is wanted]
+        order = sorted(found, key=self._lot)
+        count = round(self.share * len(order))
+        for name, chosen in ((TRAIN, order[count:]), (HELD_OUT, order[:count])):
             if not (folder / name).exists():
                 write(Making("own", TaskConfig(tasks=TASKS), self.seed).records(chosen), folder / name)
         counts = len(RecordFile(folder / TRAIN)), len(RecordFile(folder / HELD_OUT))
@@ -102,8 +103,9 @@ class Finetune:
             seed=self.seed,
         )
 
-    def _held_out(self, image: Annotated) -> bool:
-        return zlib.crc32(f"{self.seed} {image.image.path}".encode()) / 2**32 < self.share
+    def _lot(self, image: Annotated) -> int:
+        """Decides, whatever order the images come in, which are held out."""
+        return zlib.crc32(f"{self.seed} {image.image.path}".encode())
 
 
 def with_names(model: FO1, names: Sequence[str]) -> FO1:

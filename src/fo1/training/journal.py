@@ -18,7 +18,7 @@ class Journal:
 
     def step(self, done: Progress) -> None:
         """Losses, gradient, and how fast it went."""
-        for name in ("words", "regions", "norm"):
+        for name in ("words", "regions", "drift", "norm"):
             self._writer.add_scalar(f"training/{name}", getattr(done, name), done.step)
         self._writer.add_scalar("speed/answers per second", done.answers / done.seconds, done.step)
         self._writer.add_scalar("speed/idle share", done.waited / done.seconds, done.step)

@@ -1,4 +1,5 @@
-"""What training minimises: the words of answers, and a yes or no per region where regions are scored."""
+"""What training minimises: the words of answers, a yes or no per region where regions are scored, and how far
+the base drifts from itself in plain text."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fo1.checkpoints import low_rank
 from fo1.data.exercise import Exercise, Pick
 from fo1.forest import read_trees
 from fo1.model import Encoded, RegionModel
@@ -35,6 +37,11 @@ class Prepared(ABC):
         return sum(len(one.picks) for one in self.exercises)
 
     @property
+    def kept(self) -> int:
+        """Words that the base is to find as likely as before."""
+        return sum(len(one.kept) for one in self.exercises)
+
+    @property
     def answers(self) -> int:
         """Branches that something is learnt from."""
         return sum(sum(one.tree.answers) for one in self.exercises)
@@ -43,10 +50,12 @@ class Prepared(ABC):
 @dataclass(frozen=True)
 class Losses:
     """Sums, float32 scalars. words: cross-entropy over answer tokens. regions: over labels, of binary
-    cross-entropy summed over the regions of each."""
+    cross-entropy summed over the regions of each. drift: over kept words, of the divergence (KL) from the
+    base without its low-rank factors."""
 
     words: Tensor
     regions: Tensor
+    drift: Tensor
 
 
 def batch_losses(model: RegionModel, batch: Sequence[Prepared]) -> Losses:
@@ -55,16 +64,37 @@ def batch_losses(model: RegionModel, batch: Sequence[Prepared]) -> Losses:
     exercises = [exercise for one in batch for exercise in one.exercises]
     shown = [seen for one, seen in zip(batch, encoded, strict=True) for _ in one.exercises]
     trees, places = [one.tree for one in exercises], [one.places for one in exercises]
-    words, regions = [], []
+    words, regions, drift = [], [], []
     outputs = read_trees(model, trees, shown, places)
+    before = iter(_before(model, exercises, shown))
     for exercise, seen, output in zip(exercises, shown, outputs, strict=True):
-        split = len(exercise.picks)
+        split, end = len(exercise.picks), len(exercise.picks) + len(exercise.words)
         if exercise.picks:
             regions.append(_region_loss(model, output.states[:split], seen, exercise.picks))
         if exercise.words:
             following = [word.token for word in exercise.words]
-            words.append(_word_loss(model, output.logits[split:], following))
-    return Losses(_sum(model, words), _sum(model, regions))
+            words.append(_word_loss(model, output.logits[split:end], following))
+        if exercise.kept:
+            drift.append(_drift(model, output.logits[end:], next(before)))
+    return Losses(_sum(model, words), _sum(model, regions), _sum(model, drift))
+
+
+@torch.no_grad()
+def _before(model: RegionModel, exercises: Sequence[Exercise], shown: Sequence[Encoded]) -> list[Tensor]:
+    """What the base says without its low-rank factors: for each exercise that keeps words, (K, V) logits."""
+    keeping = [number for number, one in enumerate(exercises) if one.kept]
+    if not keeping:
+        return []
+    trees, places = [exercises[i].tree for i in keeping], [exercises[i].kept for i in keeping]
+    with low_rank.without(model.base):
+        outputs = read_trees(model, trees, [shown[i] for i in keeping], places)
+    return [output.logits for output in outputs]
+
+
+def _drift(model: RegionModel, logits: Tensor, before: Tensor) -> Tensor:
+    """Over the base's own words; those that were added are no part of plain text."""
+    now, then = (one[:, : model.splice.first_own].float().log_softmax(dim=1) for one in (logits, before))
+    return F.kl_div(now, then, reduction="sum", log_target=True)
 
 
 def _sum(model: RegionModel, losses: Sequence[Tensor]) -> Tensor:

@@ -25,7 +25,7 @@ from fo1.training.folding import check_savable, fold
 from fo1.training.journal import Journal
 from fo1.training.lessons import Lessons, Showing, own_proposals
 from fo1.training.stage import Stage
-from fo1.training.team import Team
+from fo1.training.team import Team, launched_sharded
 from fo1.training.trainer import Trainer, Watcher
 
 _log = logging.getLogger(__name__)
@@ -69,10 +69,11 @@ class Recipe:
     def run(self, out: Path, sharded: bool = False, watch: Sequence[Watcher] = ()) -> bool:
         """Trains, going on where it was interrupted, and saves the model as `out/model`.
 
-        sharded: splits weights over the processes, of which there are more than one. watch: hears of steps.
+        sharded: splits weights over the processes, of which there are more than one; so do settings of
+        `accelerate launch` that say FSDP. watch: hears of steps.
         False if it was interrupted again; then the next call goes on.
         """
-        team = Team(sharded)
+        team = Team(launched_sharded() or sharded)
         model = self._begin()
         trainer = self._trainer(model, out, team, watch)
         if not trainer.run():

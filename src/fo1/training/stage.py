@@ -28,7 +28,7 @@ class Stage:
     batch: images in one forward pass, on each device. accumulate: such batches in one step.
     rank: of low-rank factors beside every linear layer of the decoder, named `language.*.down` and
         `language.*.up`; 0 for none.
-    words: weight of the words' mean loss beside the regions'.
+    words, drift: weights of the words' mean loss and of the mean drift of what is kept, beside the regions'.
     precision: "bfloat16" computes in it and keeps what is trained in float32.
     recompute: the decoder's activations in the backward pass, for memory (gradient checkpointing).
     average: the trained weights' moving average is what is measured and saved; its decay, 0 for none.
@@ -47,6 +47,7 @@ class Stage:
     clip: float = 1.0
     rank: int = 0
     words: float = 1.0
+    drift: float = 1.0
     precision: Precision = "float32"
     recompute: bool = False
     average: float = 0.0
@@ -56,7 +57,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "batch": 1, "accumulate": 1, "save_every": 1, "log_every": 1}
-        least |= {"warmup": 0, "rank": 0, "check_every": 0, "words": 0, "average": 0}
+        least |= {"warmup": 0, "rank": 0, "check_every": 0, "words": 0, "drift": 0, "average": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise SettingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
@@ -18,6 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from fo1.data.settings import SettingError
 from fo1.model import RegionModel
 from fo1.training.losses import Losses, Prepared, batch_losses
 from fo1.training.stage import eyes
@@ -34,6 +36,24 @@ class Learner(nn.Module):
         return batch_losses(self.model, batch)
 
 
+def launched_sharded() -> bool:
+    """Does `accelerate launch` say that weights are to be split?
+
+    Raises `SettingError` for settings that cannot be followed.
+    """
+    said = os.environ.get
+    if said("ACCELERATE_USE_DEEPSPEED") == "true":
+        raise SettingError(
+            "DeepSpeed is not supported; FSDP2 splits the same: take those of `fo1 machines gpus_fsdp2`"
+        )
+    sharded = said("ACCELERATE_USE_FSDP") == "true"
+    if sharded and said("FSDP_VERSION") != "2":
+        raise SettingError("only FSDP's version 2 is supported; set fsdp_version: 2 in accelerate's settings")
+    if sharded and said("FSDP_OFFLOAD_PARAMS") == "true":
+        raise SettingError("weights are not offloaded; leave fsdp_offload_params out of the settings")
+    return sharded
+
+
 class Team:
     """What `torchrun` or `accelerate launch` started; a team of one otherwise.
 
@@ -42,6 +62,7 @@ class Team:
     """
 
     def __init__(self, sharded: bool = False) -> None:
+        launched_sharded()  # refuses before accelerate follows
         self.state = PartialState(cpu=not torch.accelerator.is_available())
         self.sharded = sharded and self.state.num_processes > 1
 

@@ -20,7 +20,7 @@ from fo1.training.checkpoint import Checkpoint, TrainingError
 from fo1.training.course import Course
 from fo1.training.losses import Prepared
 from fo1.training.stage import Stage, optimizer_groups, parameter_groups, table
-from fo1.training.stopping import stop_requests
+from fo1.stopping import stop_requests
 from fo1.training.team import Learner, Team
 
 Check = Callable[[], Mapping[str, float]]
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """One step, of the whole team. words, regions: mean losses. norm: of the gradient, before clipping.
+    """One step, of the whole team. words, regions, drift: mean losses. norm: of the gradient, unclipped.
     images, answers: how many were learnt from. seconds: how long it took; waited: of them, for images."""
 
     step: int
@@ -41,6 +41,7 @@ class Progress:
     answers: int
     seconds: float
     waited: float
+    drift: float = 0.0
 
 
 Watcher = Callable[[Progress], None]
@@ -156,13 +157,13 @@ class Trainer:
             with self._precision():
                 prepared = self.course.prepare(taken)
             figures = self._backward(prepared)
-        words, regions, images, answers = figures
+        words, regions, drift, images, answers = figures
         self.team.share_gradients(self.trained.values())
         norm = self.team.clip_gradients(self.trained.values(), stage.clip)
-        if not torch.isfinite(torch.tensor([words, regions, norm])).all():
+        if not torch.isfinite(torch.tensor([words, regions, drift, norm])).all():
             raise TrainingError(
-                f"{stage.name}, step {self.step}: loss {words:g} + {regions:g}, gradient {norm:g}; lower the "
-                f"rates and run again, from the last checkpoint"
+                f"{stage.name}, step {self.step}: losses {words:g}, {regions:g}, {drift:g}, gradient "
+                f"{norm:g}; lower the rates and run again, from the last checkpoint"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * stage.schedule(self.step)
@@ -182,6 +183,7 @@ class Trainer:
             int(answers),
             seconds,
             ahead.waited - waited,
+            drift,
         )
         self.history.append(done)
         for watcher in self.watch:
@@ -190,24 +192,26 @@ class Trainer:
             _tell(stage, self.history[-stage.log_every :], ahead.skipped)
 
     def _backward(self, prepared: list[Prepared]) -> list[float]:
-        """Adds up gradients over the batches of a step; returns both mean losses, images and answers.
+        """Adds up gradients over the batches of a step; returns the mean losses, images and answers.
 
         Means are over the whole step of the whole team, so that it is the same however it is split.
         """
-        counts = [sum(one.words for one in prepared), sum(one.picks for one in prepared)]
-        all_words, all_picks = (max(total, 1) for total in self.team.total(*counts))
-        words = regions = 0.0
+        counts = [sum(getattr(one, name) for one in prepared) for name in ("words", "picks", "kept")]
+        all_words, all_picks, all_kept = (max(total, 1) for total in self.team.total(*counts))
+        words = regions = drift = 0.0
         for batch, counts_for in self._batches(prepared):
             with self._precision():
                 losses = self.learner(batch)
             mean_words, mean_regions = losses.words / all_words, losses.regions / all_picks
-            loss = counts_for * (self.stage.words * mean_words + mean_regions)
+            mean_drift = losses.drift / all_kept
+            loss = counts_for * (self.stage.words * mean_words + mean_regions + self.stage.drift * mean_drift)
             if loss.requires_grad:
                 loss.backward()
             words += counts_for * mean_words.item()
             regions += counts_for * mean_regions.item()
+            drift += counts_for * mean_drift.item()
         answers = sum(one.answers for one in prepared)
-        return self.team.total(words, regions, len(prepared), answers)
+        return self.team.total(words, regions, drift, len(prepared), answers)
 
     def _batches(self, prepared: list[Prepared]) -> Iterator[tuple[list[Prepared], float]]:
         """What goes through the model at once, and what it counts for.
@@ -245,10 +249,11 @@ class Trainer:
 
 def _tell(stage: Stage, recent: Sequence[Progress], skipped: int) -> None:
     seconds = sum(one.seconds for one in recent)
-    mean = [sum(getattr(one, name) for one in recent) / len(recent) for name in ("words", "regions", "norm")]
+    names = ("words", "regions", "drift", "norm")
+    mean = [sum(getattr(one, name) for one in recent) / len(recent) for name in names]
     step = recent[-1].step
     _log.info(
-        "%s %d/%d  words %.3f  regions %.3f  norm %.2f  "
+        "%s %d/%d  words %.3f  regions %.3f  drift %.3f  norm %.2f  "
         "%.1f images/s  %.1f answers/s  idle %.0f %%  %.0f s to go  skipped %d",
         stage.name,
         step,

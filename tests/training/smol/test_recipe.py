@@ -139,7 +139,8 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(smol, "load_untrained", lambda folder, config, dtype: region_model(classes=4))
     monkeypatch.setattr(smol, "ALIGN", replace(smol.ALIGN, steps=2, batch=2))
     monkeypatch.setattr(smol, "STAGE_1", replace(smol.STAGE_1, steps=1, batch=1))
-    monkeypatch.setattr(smol, "STAGE_2", replace(smol.STAGE_2, steps=2, batch=1))
+    monkeypatch.setattr(smol, "STAGE_2", replace(smol.STAGE_2, steps=2, batch=5))
+    monkeypatch.setattr(smol, "chat_prompts", lambda: ["Hello!", "Is it so?"])
     began = []
 
     def watched(model: RegionModel, *args: Any, **options: Any) -> None:
@@ -153,7 +154,7 @@ def test_the_recipe_runs_through_and_resumes(tmp_path: Path, monkeypatch: pytest
     recipe = Recipe(tmp_path, tmp_path / "features", tmp_path / "out")
     train(recipe)
     stages = [smol.ALIGN, smol.STAGE_1, smol.STAGE_2]
-    files = {f"{stage.name}.pt" for stage in stages} | {PLUGIN}
+    files = {f"{stage.name}.pt" for stage in stages} | {PLUGIN, "chats.json"}
     assert {path.name for path in recipe.out.iterdir()} == files
     ((hidden_asks, difference),) = began
     assert not hidden_asks and not difference.any(), "stage 0 begins as plain similarity"

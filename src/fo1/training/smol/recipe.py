@@ -18,6 +18,7 @@ from fo1.checkpoints.config import ModelConfig
 from fo1.checkpoints.native import load_untrained, save_plugin
 from fo1.model import RegionModel
 from fo1.training.smol.align import align
+from fo1.training.smol.chat import ChatCourse, chat_prompts, read_or_answer
 from fo1.training.smol.names import EVERYDAY, held_out
 from fo1.training.smol.questions import QuestionMaker
 from fo1.training.smol.records import SceneRecord, load_records
@@ -49,6 +50,7 @@ STAGE_1 = Stage(
 STAGE_2 = Stage(
     "stage2-tune",
     steps=1400,
+    batch=5,  # four scenes, and plain talk
     rates={
         "encoder.connector.*": 5e-5,  # stage 0 has met far more names than this stage will
         "splice.pointer.query.*": 5e-4,
@@ -130,8 +132,13 @@ def train(recipe: Recipe) -> None:
         partial = matched.with_suffix(".partial")
         torch.save(trained, partial)
         partial.rename(matched)
-    for stage in (STAGE_1, replace(STAGE_2, rank=config.lora_rank)):
-        course = SceneCourse(questions, records, recipe.seed)
-        if not Trainer(model, course, stage, recipe.out, recipe.seed).run():
-            return
+    scenes = SceneCourse(questions, records, recipe.seed)
+    if not Trainer(model, scenes, STAGE_1, recipe.out, recipe.seed).run():
+        return
+    chats = read_or_answer(model, chat_prompts(), recipe.out / "chats.json")
+    scenes = SceneCourse(questions, records, recipe.seed)
+    course = ChatCourse(scenes, model.prompts, chats, seed=recipe.seed)
+    second = replace(STAGE_2, rank=config.lora_rank)
+    if not Trainer(model, course, second, recipe.out, recipe.seed).run():
+        return
     save_plugin(model, recipe.out)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fo1.training.stopping import stop_requests
+from fo1.stopping import stop_requests
 
 
 @pytest.fixture(autouse=True)
