@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fo1.detection import Detection
 from fo1.detections import Detections
+from fo1.masks import Mask
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
@@ -50,18 +52,21 @@ def name_and_score(found: Detection) -> str:
 
 
 def draw(
-    image: Image.Image, detections: Detections, chip: Callable[[Detection], str] = name_and_score
+    image: Image.Image,
+    detections: Detections,
+    chip: Callable[[Detection], str] = name_and_score,
+    colours: Mapping[str, Colour] | None = None,
 ) -> Image.Image:
     """A copy of the image with boxes and name chips; best scores on top.
 
     image: RGB, of any size: boxes are scaled from `detections.image_size` to it.
     chip: what each chip says, in one line.
-    Each name has a colour of its own. Boxes wholly outside the image are left out.
+    colours: of every name; by default each has one of its own. Boxes wholly outside the image are left out.
     """
     canvas = image.convert("RGB")
     pen = ImageDraw.Draw(canvas, "RGBA")
     style = _Style.of(canvas.size)
-    colours = colours_of(detections.labels)
+    colours = colours_of(detections.labels) if colours is None else colours
     placed: list[tuple[Box, Detection]] = []
     for found in sorted(detections, key=lambda d: d.score):
         box = _visible(found.box, detections.image_size, canvas.size)
@@ -71,6 +76,19 @@ def draw(
     taken: list[Box] = []
     for box, found in reversed(placed):
         _draw_chip(pen, box, chip(found), colours[found.label], style, canvas.size, taken)
+    return canvas
+
+
+def tinted(image: Image.Image, detections: Detections, masks: Sequence[Mask]) -> Image.Image:
+    """A copy of the image with the pixels of each mask in the colour of its name, to draw on.
+
+    image: RGB, of the size of the masks, one for each detection.
+    """
+    colours = colours_of(detections.labels)
+    canvas = image.convert("RGB")
+    for label, mask in zip(detections.labels, masks, strict=True):
+        shade = Image.fromarray(mask.array.astype(np.uint8) * 110)
+        canvas.paste(colours[label], mask=shade)
     return canvas
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fo1.errors import ImageError, RegionError
+from fo1.errors import RegionError
 from fo1.images import load_image
-from fo1.proposals.cached import CachedProposals, key_by_pixels, pixel_key, read_cache, write_cache
+from fo1.proposals.cached import CachedProposals, pixel_key, read_cache
+from fo1.proposals.proposal_file import ProposalFile
 from fo1.proposals.proposer import Selection
 from fo1.types import Regions
 from tiny import picture, region_model
@@ -28,7 +29,9 @@ def cache(tmp_path: Path) -> Path:
     many = Regions.of(
         [[0, 0, 9, 9], [20.5, 20, 30, 30], [0, 0, 9, 8]], (80, 60), [0.2, 0.9, 0.8], ["a", "橙子", "c"]
     )
-    write_cache(path, [("one.jpg", picture(0), many), ("沙发.png", picture(1), Regions.empty((80, 60)))])
+    file = ProposalFile(path, "a test")
+    file.add("one.jpg", picture(0), many)
+    file.add("沙发.png", picture(1), Regions.empty((80, 60)))
     return path
 
 
@@ -55,7 +58,7 @@ def test_by_name(cache: Path) -> None:
 
 
 def test_an_image_that_is_not_there(cache: Path) -> None:
-    with pytest.raises(RegionError, match="no boxes for this 80×60 image; add them with `write_cache`"):
+    with pytest.raises(RegionError, match="no boxes for this 80×60 image; add them with fo1 propose"):
         CachedProposals(cache).propose([picture(2)])
 
 
@@ -76,19 +79,26 @@ def test_minimal_records_by_name(tmp_path: Path) -> None:
     proposer = CachedProposals(stored(tmp_path / "b.json", {"coffee.jpg": {"boxes": [[1, 2, 3, 4]]}}))
     found = proposer.named("coffee.jpg", (80, 60))
     assert (found.xyxy.tolist(), found.scores.tolist(), found.labels) == ([[1, 2, 3, 4]], [1], None)
-    with pytest.raises(RegionError, match="by name only; `key_by_pixels`"):
+    with pytest.raises(RegionError, match="by name only; fo1 propose"):
         proposer.propose([picture(0)])
 
 
-def test_names_become_pixels(tmp_path: Path) -> None:
-    picture(0).save(tmp_path / "a.png")
-    rows = [{"image": "a.png", "bboxes": [[1, 2, 3, 4]], "scores": [0.5], "question": "?", "answer": 1}]
-    key_by_pixels(stored(tmp_path / "rows.json", rows), tmp_path, tmp_path / "keyed.json")
-    (found,) = CachedProposals(tmp_path / "keyed.json").propose([picture(0)])
-    assert (found.xyxy.tolist(), found.scores.tolist()) == ([[1, 2, 3, 4]], [0.5])
-    (tmp_path / "a.png").unlink()
-    with pytest.raises(ImageError, match=r"a\.png"):
-        key_by_pixels(tmp_path / "rows.json", tmp_path, tmp_path / "keyed.json")
+def test_an_image_is_found_by_path_by_name_or_by_pixels(cache: Path, tmp_path: Path) -> None:
+    keyed = CachedProposals(cache)
+    assert len(keyed.of("elsewhere/other.jpg", picture(0))) == 3
+    assert len(keyed.of("folder/one.jpg", picture(5))) == 3
+    rows = [{"image": "a/x.jpg", "bboxes": [[1, 2, 3, 4]]}, {"image": "x.jpg", "bboxes": []}]
+    named = CachedProposals(stored(tmp_path / "rows.json", rows))
+    assert [len(named.of(path, picture(0))) for path in ("a/x.jpg", "b/x.jpg")] == [1, 0]
+
+
+def test_lines_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.jsonl"
+    one = {"image": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": [0.5], "model": "YOLO"}
+    path.write_text(json.dumps(one) + "\n")
+    assert read_cache(path) == {"a.jpg": {"boxes": [[1, 2, 3, 4]], "scores": [0.5]}}
+    path.write_text(json.dumps(one) + "\n\n" + json.dumps({"image": "b.jpg", "boxes": []}) + "\n")
+    assert set(read_cache(path)) == {"a.jpg", "b.jpg"}
 
 
 def test_a_list_of_questions(tmp_path: Path) -> None:
@@ -148,15 +158,6 @@ def test_records_that_are_no_boxes(tmp_path: Path, record: dict, message: str) -
     proposer = CachedProposals(stored(tmp_path / "boxes.json", {"a.jpg": record}))
     with pytest.raises(RegionError, match=rf"boxes.json, a.jpg: .*{message}"):
         proposer.named("a.jpg", (80, 60))
-
-
-def test_names_are_written_once(tmp_path: Path) -> None:
-    nothing = Regions.empty((80, 60))
-    with pytest.raises(RegionError, match="'a' comes twice"):
-        write_cache(tmp_path / "b.json", [("a", picture(0), nothing), ("a", picture(1), nothing)])
-    assert not (tmp_path / "b.json").exists()
-    write_cache(tmp_path / "b.json", [])
-    assert len(CachedProposals(tmp_path / "b.json")) == 0
 
 
 def test_a_model_takes_it_for_its_proposer(cache: Path) -> None:

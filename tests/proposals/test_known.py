@@ -11,7 +11,17 @@ from tiny import picture
 
 
 def test_proposers_by_name() -> None:
-    assert set(PROPOSERS.names()) >= {"cached", "given", "nanodet"}
+    assert set(PROPOSERS.names()) >= {
+        "cached",
+        "given",
+        "nanodet",
+        "text",
+        "rtdetr",
+        "owlv2",
+        "omdet",
+        "groundingdino",
+        "sam3",
+    }
     assert PROPOSERS.get("given") is GivenBoxes
     (regions,) = PROPOSERS.get("given")([[[1, 2, 3, 4]]]).propose([picture(0)])
     assert regions.xyxy.tolist() == [[1, 2, 3, 4]]
@@ -19,5 +29,5 @@ def test_proposers_by_name() -> None:
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(RegistryError, match="did you mean 'nanodet'.*cached, given, nanodet"):
+    with pytest.raises(RegistryError, match="did you mean 'nanodet'.*cached, detr, given"):
         PROPOSERS.get("nanodets")

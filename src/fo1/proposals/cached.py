@@ -5,30 +5,33 @@ same pixels are found under any name or path. Names stand in the file for people
 Two decoders may read the same JPEG a little differently; then the key differs too, and the cache must be
 written anew on that machine, or asked by name.
 
-The file is JSON, boxes in xyxy pixels of the upright image:
+The file is JSON lines (`ProposalFile` writes them) or one JSON object, boxes in xyxy pixels of the upright
+image:
 
-    {"coffee.jpg": {"pixels": "0f3c…", "boxes": [[12, 5, 90, 80.5]], "scores": [0.9], "labels": ["cup"]}}
+    {"image": "cup.jpg", "pixels": "0f3c…", "boxes": [[12, 5, 90, 80.5]], "scores": [0.9], "labels": ["cup"]}
+    {"cup.jpg": {"pixels": "0f3c…", "boxes": [[12, 5, 90, 80.5]], "scores": [0.9], "labels": ["cup"]}}
 
-`scores` (1 by default) and `labels` may be left out, and so may `pixels`, if boxes are asked for by name.
-A list of `{"image": "coffee.jpg", "bboxes": [[…]], "scores": […]}` is read as well, as of some benchmarks.
+`scores` (1 by default) and `labels` may be left out, and so may `pixels`, if boxes are asked for by name. A
+line with `made_by` says how the others came about. `bboxes` is read as `boxes`, also in one JSON list of such
+lines, as of some benchmarks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from fo1.errors import RegionError
-from fo1.images import load_image
 from fo1.proposals.proposer import Selection
 from fo1.types import Regions
 
 Record = Mapping[str, Any]
+MADE_BY = "made_by"
 
 
 def pixel_key(image: Image.Image) -> str:
@@ -58,9 +61,20 @@ class CachedProposals:
         """Are there boxes for a file of this name?"""
         return name in self._records
 
+    @property
+    def key(self) -> str:
+        """Tells apart files and thresholds in another cache."""
+        digest = hashlib.blake2b(self.path.read_bytes(), digest_size=8).hexdigest()
+        return f"cached {digest} {self.selection}"
+
     def propose(self, images: Sequence[Image.Image]) -> list[Regions]:
         """Selected boxes of each image. Raises `RegionError` for an image that the file does not know."""
         return [self.named(self._name(image), image.size) for image in images]
+
+    def of(self, path: str | Path, image: Image.Image) -> Regions:
+        """Selected boxes of an image: those stored for its path or file name, or else for its pixels."""
+        name = next((name for name in (str(path), Path(path).name) if name in self), None)
+        return self.propose([image])[0] if name is None else self.named(name, image.size)
 
     def named(self, name: str, image_size: tuple[int, int]) -> Regions:
         """Selected boxes stored for a file name. Raises `RegionError` if there are none or not four each."""
@@ -76,80 +90,59 @@ class CachedProposals:
     def _name(self, image: Image.Image) -> str:
         if not self._names and self._records:
             raise RegionError(
-                f"{self.path} knows images by name only; `key_by_pixels` writes one that proposers can use"
+                f"{self.path} knows images by name only; "
+                f"fo1 propose IMAGES --proposer cached:{self.path} --out FILE writes one that can be used"
             )
         name = self._names.get(pixel_key(image))
         if name is None:
             width, height = image.size
             raise RegionError(
-                f"{self.path} has no boxes for this {width}×{height} image; add them with `write_cache`"
+                f"{self.path} has no boxes for this {width}×{height} image; add them with fo1 propose"
             )
         return name
 
 
 def read_cache(path: Path) -> dict[str, Record]:
-    """Records by file name, from either layout. Raises `RegionError` naming what is wrong with the file."""
+    """Records by file name, from any layout. Raises `RegionError` naming what is wrong with the file."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = _parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RegionError(f"{path} cannot be read as a proposal cache: {error}") from error
     records: dict[str, Record] = {}
     for name, record in _rows(data, path):
         if not isinstance(record, dict) or "boxes" not in record:
             raise RegionError(f"{path}: the entry of {name!r} has no boxes")
-        if records.setdefault(name, record) != record:
+        before = records.get(name, record)
+        # An image that was changed on disk has two lines, of which the later counts.
+        changed = "pixels" in record and before.get("pixels") not in (None, record["pixels"])
+        if before != record and not changed:
             raise RegionError(f"{path}: {name!r} comes twice, with different boxes")
+        records[name] = record
     return records
+
+
+def _parsed(text: str) -> Any:
+    """One document, or a list of those on each line; a last line that was never finished is left out."""
+    try:
+        data: Any = json.loads(text)
+    except json.JSONDecodeError:
+        lines = [line for line in text.split("\n")[:-1] if line.strip()]
+        if not lines:
+            raise
+        return [json.loads(line) for line in lines]
+    is_line = isinstance(data, dict) and ("image" in data or MADE_BY in data)
+    return [data] if is_line else data
 
 
 def _rows(data: Any, path: Path) -> Iterator[tuple[str, Any]]:
     if isinstance(data, dict):
         yield from data.items()
-    elif isinstance(data, list) and all(
-        isinstance(row, dict) and {"image", "bboxes"} <= row.keys() for row in data
-    ):
-        for row in data:
-            scores = {"scores": row["scores"]} if "scores" in row else {}
-            yield str(row["image"]), {"boxes": row["bboxes"], **scores}
-    else:
+        return
+    rows: list[Any] = [row for row in data if MADE_BY not in row] if isinstance(data, list) else [None]
+    if not all(isinstance(row, dict) and "image" in row and row.keys() & {"boxes", "bboxes"} for row in rows):
         raise RegionError(
-            f'{path} must hold {{"name.jpg": {{"boxes": […]}}}} or [{{"image": …, "bboxes": […]}}]'
+            f'{path} must hold lines {{"image": …, "boxes": […]}} or {{"name.jpg": {{"boxes": […]}}}}'
         )
-
-
-def write_cache(path: str | Path, entries: Iterable[tuple[str, Image.Image, Regions]]) -> None:
-    """Writes the boxes of images (name, upright pixels, boxes) so that `CachedProposals` finds them again.
-
-    Raises `RegionError` if a name comes twice.
-    """
-    records: dict[str, Record] = {}
-    for name, image, regions in entries:
-        if name in records:
-            raise RegionError(f"{name!r} comes twice; give each image its own name")
-        records[name] = {
-            "pixels": pixel_key(image),
-            "boxes": regions.xyxy.tolist(),
-            "scores": regions.scores.tolist(),
-            **({} if regions.labels is None else {"labels": list(regions.labels)}),
-        }
-    _dump(path, records)
-
-
-def key_by_pixels(source: str | Path, folder: str | Path, target: str | Path) -> None:
-    """Copies a cache that goes by name into one that goes by pixels too; the images lie in `folder`.
-
-    Raises `RegionError` for a cache, and `ImageError` for an image, that cannot be read.
-    """
-    records = read_cache(Path(source))
-    keyed = {
-        n: {"pixels": pixel_key(load_image(Path(folder) / n)), **record} for n, record in records.items()
-    }
-    _dump(target, keyed)
-
-
-def _dump(path: str | Path, records: Mapping[str, Record]) -> None:
-    """One image a line."""
-    lines = [
-        f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(record)}" for name, record in records.items()
-    ]
-    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    for row in rows:
+        kept = {key: row[key] for key in ("pixels", "boxes", "scores", "labels") if key in row}
+        yield str(row["image"]), {"boxes": row["bboxes"], **kept} if "bboxes" in row else kept

@@ -12,6 +12,7 @@ from fo1.boxes import clip
 from fo1.encoders import names
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.encoders.nanodet import NanoDet
+from fo1.fingerprint import fingerprint
 from fo1.proposals.proposer import Selection
 from fo1.types import Regions
 
@@ -47,6 +48,11 @@ class NanoDetProposer:
         self.encoder = encoder
         self.selection = selection
         self.candidates = candidates
+
+    @property
+    def key(self) -> str:
+        """Tells apart weights and thresholds in a cache."""
+        return f"nanodet {fingerprint(self.encoder)} {self.selection}"
 
     def propose(self, images: Sequence[Image.Image]) -> list[Regions]:
         """Selected boxes of each RGB image, best first, in its own pixels."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from fo1.boxes import nms
@@ -34,6 +35,20 @@ class FeatureProposer(Protocol):
         """As `Proposer.propose`, from feature maps already computed."""
 
 
+@runtime_checkable
+class Keyed(Protocol):
+    """A proposer that can say what its boxes depend on, for a cache of them."""
+
+    @property
+    def key(self) -> str:
+        """Its model, words and thresholds."""
+
+
+def key_of(proposer: Proposer, name: str) -> str:
+    """What a cache calls a proposer: its key, or else the name it goes by."""
+    return proposer.key if isinstance(proposer, Keyed) else name
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which proposals are kept: score ≥ `min_score`, class-agnostic NMS at `iou`, the `top_k` best."""
@@ -44,6 +59,10 @@ class Selection:
 
     def __call__(self, regions: Regions) -> Regions:
         """Kept regions, best score first."""
+        return regions.take(self.indices(regions))
+
+    def indices(self, regions: Regions) -> NDArray[np.int64]:
+        """Which are kept, best score first."""
         order = np.flatnonzero(regions.scores >= self.min_score)
         kept = order[nms(regions.xyxy[order], regions.scores[order], self.iou)]
-        return regions.take(kept[: self.top_k])
+        return kept[: self.top_k]

@@ -1,0 +1,1 @@
+"""Proposers from detectors of transformers, one file per family."""
