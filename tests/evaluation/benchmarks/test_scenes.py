@@ -125,6 +125,11 @@ def test_the_photos_that_come_with_the_project() -> None:
         assert (truth.xyxy >= 0).all() and (truth.xyxy <= [width, height, width, height]).all()
 
 
+def test_photos_that_played_no_part_in_any_choice() -> None:
+    unseen, every = (Scenes().open(PHOTOS, split) for split in ("real-unseen", "real"))
+    assert len(unseen) == 20 and {one.id for one in unseen} < {one.id for one in every}
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

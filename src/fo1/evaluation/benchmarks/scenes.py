@@ -21,6 +21,7 @@ from fo1.evaluation.truth import BoxTruth
 from fo1.scene import Scene
 
 WHAT = "the annotations of the photos that come with the project"
+PHOTOS = ("real", "real-unseen")
 KEYS = ("image", "size", "objects", "absent")
 NAMINGS = 2  # things of a picture that are named, at most
 COVERS = 0.6  # IoU from which a region shows a thing
@@ -32,13 +33,15 @@ class Scenes(BoxBenchmark):
 
     name = "fo1-scenes"
     description = "the project's own: find, refuse, count, refer and name"
-    splits = ("real", *SPLITS)
-    layout = "annotations.json and its photos (real), or what scripts/fetch_assets.py fetched (the others)"
+    splits = (*PHOTOS, *SPLITS)
+    layout = "annotations.json and its photos (real, real-unseen), or what scripts/fetch_assets.py fetched (the others)"
     home = Path("photos")
 
     def open(self, folder: Path, split: str) -> list[Sample[BoxTruth]]:
         """Photos of the folder, or scenes composed from it."""
-        return photos(folder) if split == "real" else composed(folder, split)
+        if split in PHOTOS:
+            return photos(folder, unseen=split == "real-unseen")
+        return composed(folder, split)
 
     def ask(self, scene: Scene, sample: Sample[BoxTruth]) -> Prediction:
         """What is found of all labels at once, where each phrase points, and what some regions are called."""
@@ -58,12 +61,14 @@ class Scenes(BoxBenchmark):
         return SceneMetric()
 
 
-def photos(folder: Path) -> list[Sample[BoxTruth]]:
-    """From `annotations.json` and the photos beside it."""
+def photos(folder: Path, unseen: bool = False) -> list[Sample[BoxTruth]]:
+    """From `annotations.json` and the photos beside it; unseen: those only that played no part in any choice."""
     path = folder / "annotations.json"
     rng = np.random.default_rng(0)
     samples: list[Sample[BoxTruth]] = []
     for entry in rows_with(read_json(path, WHAT), KEYS, path, "photos"):
+        if unseen and not entry.get("unseen"):
+            continue
         boxes: dict[str, list[list[float]]] = {}
         for thing in entry["objects"]:
             boxes.setdefault(thing["label"], []).append(thing["box"])
