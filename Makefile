@@ -9,7 +9,7 @@ PHOTO  ?= photos/chickens.jpg
 LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
-.PHONY: help setup demo test test-slow test-timm check format train-tiny train-smol eval-smol clean
+.PHONY: help setup demo serve test test-slow test-ray test-timm check format train-tiny train-smol eval-smol clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -30,11 +30,18 @@ demo: $(STAMP) ## find things in a photo: make demo PHOTO=my.jpg LABELS="cat, ba
 	$(BIN)/fo1 detect "$(PHOTO)" "$(LABELS)" --save "$(OUT)"
 	@echo "The picture is in $(abspath $(OUT))"
 
+serve: $(STAMP) ## answer over HTTP, with a page to try it
+	$(BIN)/fo1 serve
+
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest -q
 
 test-slow: $(STAMP) ## the tests that take longer or need the whole model
 	$(BIN)/python -m pytest -q -m slow
+
+test-ray: $(STAMP) ## the tests that start Ray, with two workers
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	$(BIN)/python -m pytest -q -m slow tests/labeling/test_ray_engine.py
 
 test-timm: .venv-timm/.setup-done ## the tests of timm's encoders, in an environment of their own
 	.venv-timm/bin/python -m pytest -q tests/encoders/test_timm_encoder.py

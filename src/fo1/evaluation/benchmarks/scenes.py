@@ -34,7 +34,7 @@ class Scenes(BoxBenchmark):
     name = "fo1-scenes"
     description = "the project's own: find, refuse, count, refer and name"
     splits = (*PHOTOS, *SPLITS)
-    layout = "annotations.json and its photos (real, real-unseen), or what scripts/fetch_assets.py fetched (the others)"
+    layout = "annotations.json and its photos (real…), or what scripts/fetch_assets.py fetched (the others)"
     home = Path("photos")
 
     def open(self, folder: Path, split: str) -> list[Sample[BoxTruth]]:
@@ -62,7 +62,7 @@ class Scenes(BoxBenchmark):
 
 
 def photos(folder: Path, unseen: bool = False) -> list[Sample[BoxTruth]]:
-    """From `annotations.json` and the photos beside it; unseen: those only that played no part in any choice."""
+    """From `annotations.json` and photos beside it; unseen: only those that played no part in any choice."""
     path = folder / "annotations.json"
     rng = np.random.default_rng(0)
     samples: list[Sample[BoxTruth]] = []
