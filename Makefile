@@ -9,7 +9,7 @@ PHOTO  ?= photos/chickens.jpg
 LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
-.PHONY: help setup demo serve test test-slow test-ray test-timm check format train-tiny train-smol eval-smol clean
+.PHONY: help setup demo serve test test-slow test-ray test-page test-timm check format train-tiny train-smol eval-smol clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -30,8 +30,8 @@ demo: $(STAMP) ## find things in a photo: make demo PHOTO=my.jpg LABELS="cat, ba
 	$(BIN)/fo1 detect "$(PHOTO)" "$(LABELS)" --save "$(OUT)"
 	@echo "The picture is in $(abspath $(OUT))"
 
-serve: $(STAMP) ## answer over HTTP, with a page to try it
-	$(BIN)/fo1 serve
+serve: $(STAMP) ## answer over HTTP, and open a page to try it
+	$(BIN)/fo1 demo
 
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest -q
@@ -41,7 +41,11 @@ test-slow: $(STAMP) ## the tests that take longer or need the whole model
 
 test-ray: $(STAMP) ## the tests that start Ray, with two workers
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
-	$(BIN)/python -m pytest -q -m slow tests/labeling/test_ray_engine.py
+	$(BIN)/python -m pytest -q -m slow tests/labeling/test_ray_engine.py tests/serving/test_ray_app.py
+
+test-page: $(STAMP) ## the tests of the page, in Debian's chromium
+	$(BIN)/python -m pip install --quiet -c constraints.txt playwright
+	$(BIN)/python -m pytest -q -m slow tests/serving/test_page.py
 
 test-timm: .venv-timm/.setup-done ## the tests of timm's encoders, in an environment of their own
 	.venv-timm/bin/python -m pytest -q tests/encoders/test_timm_encoder.py

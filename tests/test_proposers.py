@@ -75,6 +75,11 @@ def test_a_union_by_name(tmp_path: Path, cache: Path) -> None:
         ("owlv2", "'owlv2' needs its file or model"),
         ("cached", "'cached' needs its file"),
         ("given", "use --boxes"),
+        ("nanodet:/no/such", "'nanodet' has no model to choose; leave out ':/no/such'"),
+        ("nanodet?words=cat", "'nanodet' has no use for the option 'words'"),
+        ("text?words=cat", "no use for the option 'words'"),
+        ("cached:FILE?words=cat", "no use for the option 'words'"),
+        ("nanodet?top_k=-5", "top_k must be at least 1, got -5"),
     ],
 )
 def test_names_that_are_none(written: str, message: str) -> None:
@@ -93,6 +98,8 @@ def test_a_plug_in_gets_what_follows_the_colon(monkeypatch: pytest.MonkeyPatch) 
     named_proposer("grid", CPU)
     named_proposer("grid:a:b", CPU)
     assert asked == [(), ("a:b",)]
+    with pytest.raises(RegistryError, match="no use for the option 'top_k'"):
+        named_proposer("grid?top_k=3", CPU)
 
 
 def test_how_one_is_written() -> None:

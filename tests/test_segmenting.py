@@ -14,7 +14,8 @@ from fo1.detections import Detections
 from fo1.errors import CheckpointError
 from fo1.segmenting import Segmenter
 from tiny import picture
-from tiny_detectors import rtdetr, sam, sam2, sam3_tracker
+from tiny_detectors import rtdetr
+from tiny_sam import sam, sam2, sam3_tracker
 
 FOUND = [Detection("a", (5, 5, 40, 40)), Detection("b", (30, 2, 70, 59)), Detection("c", (-9, 0, 200, 90))]
 
@@ -53,6 +54,13 @@ def test_sam_is_what_its_own_processor_says(tmp_path: Path) -> None:
     for mask, pixels in zip(found, wanted[:, 0].numpy(), strict=True):
         assert (mask.array != pixels).mean() < 0.005
     assert not np.array_equal(found[0].array, found[1].array)
+
+
+def test_without_a_device_it_runs_where_models_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmenting, "device_of", lambda device: torch.device(device or "meta"))
+    folder = str(sam(tmp_path / "model"))
+    assert Segmenter.load(folder).model.device.type == "meta"
+    assert Segmenter.load(folder, "cpu").model.device.type == "cpu"
 
 
 def test_what_is_no_mask_model(tmp_path: Path) -> None:

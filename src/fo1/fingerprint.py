@@ -1,8 +1,9 @@
-"""`fingerprint`: tells apart models whatever they are called and wherever they lie."""
+"""`fingerprint` and `file_digest`: tell apart models and files, whatever their names and places."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,3 +20,8 @@ def fingerprint(model: nn.Module) -> str:
         picked = flat[:: max(1, len(flat) // PICKS)][:PICKS].contiguous().cpu()
         digest.update(picked.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """16 hexadecimal digits from what a file holds."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()

@@ -13,6 +13,7 @@ from fo1.checkpoints.config import kind_of
 from fo1.checkpoints.int8 import Int8Linear, quantise
 from fo1.checkpoints.native import Native, bundled, bundled_proposer, load_native, save_native
 from fo1.checkpoints.packed import pack
+from fo1.device import device_of
 from fo1.errors import CheckpointError
 from fo1.garbage import uncollected
 from fo1.pipeline import FO1
@@ -42,7 +43,7 @@ def load(
     proposer: what finds the boxes instead of the model's own; a text is read as by `load_proposer`.
     Raises `CheckpointError` naming what is missing or does not fit.
     """
-    place = _device(device)
+    place = device_of(device)
     number = _dtype(dtype, place)
     folder = _folder(model)
     # Some parts begin with random weights; the caller's random numbers are not ours to draw.
@@ -64,7 +65,7 @@ def load_proposer(written: str, *, device: str | None = None, dtype: str | None 
         docs/proposers.md. device, dtype: as for `load`.
     Raises `RegistryError` for an unknown name, and what its model or file raises.
     """
-    place = _device(device)
+    place = device_of(device)
     return _proposer(written, place, _dtype(dtype, place))
 
 
@@ -77,9 +78,7 @@ def save(model: FO1, folder: str | Path) -> None:
     from fo1.checkpoints.attached import Parts, save_attached
     from fo1.checkpoints.compose import stored_parts
 
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
+    target = check_new(folder)
     if isinstance(model.description, Native):
         target.mkdir(parents=True, exist_ok=True)
         save_native(model.model, model.description, target)
@@ -93,6 +92,14 @@ def save(model: FO1, folder: str | Path) -> None:
     parts = stored_parts(model.model, model.description)
     target.mkdir(parents=True, exist_ok=True)
     save_attached(target, parts)
+
+
+def check_new(folder: str | Path) -> Path:
+    """Raises `CheckpointError` if no model can be saved there because something else is."""
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
+    return target
 
 
 def settings_of(config: AttachedConfig) -> Settings:
@@ -144,19 +151,6 @@ def _folder(model: str | Path) -> Path:
         return Path(snapshot_download(str(model)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(f"{model!r} is not a folder, and the hub does not give it: {error}") from error
-
-
-def _device(device: str | None) -> torch.device:
-    if device is not None:
-        try:
-            return torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
-            raise CheckpointError(
-                f"device {device!r} cannot be used here: {str(error).splitlines()[0]}"
-            ) from error
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:

@@ -60,12 +60,22 @@ class Spec:
             raise RegistryError(f"proposer {self.name!r} needs its file or model: {FORM}")
         return self.target
 
+    def takes(self, *options: str, target: bool = True) -> None:
+        """Raises `RegistryError` for a target or options that its proposer would not use."""
+        if self.target and not target:
+            raise RegistryError(f"proposer {self.name!r} has no model to choose; leave out ':{self.target}'")
+        for key, _ in self.options:
+            if key not in options:
+                raise RegistryError(f"proposer {self.name!r} has no use for the option {key!r}; leave it out")
+
     def selection(self, default: Selection) -> Selection:
         """The default, changed as the options say. Raises `RegistryError` for what is no number."""
         try:
             changes: dict[str, Any] = {key: NUMBERS[key](v) for key, v in self.options if key in NUMBERS}
         except ValueError as error:
             raise RegistryError(f"proposer {self.name!r}: {error}; a proposer is {FORM}") from error
+        if changes.get("top_k", 1) < 1:
+            raise RegistryError(f"proposer {self.name!r}: top_k must be at least 1, got {changes['top_k']}")
         return replace(default, **changes)
 
 
@@ -78,9 +88,11 @@ def named_proposer(
     """The proposer that a text names, or the union of several joined by "+".
 
     "nanodet", "text", "cached:FILE", "detr:…", "rtdetr:…", "owlv2:…", "omdet:…", "groundingdino:…", "sam3:…"
-    (a folder or hub id), an http or https address, or an installed plug-in; see docs/proposers.md.
+    (a folder or hub id), an http or https address, or an installed plug-in, which take no options; see
+    docs/proposers.md.
     device, dtype: of NanoDet; other detectors run in float32.
-    own: the model's; if it is a NanoDet's, "nanodet" means it, and its network runs only once.
+    own: the model's; if it is a NanoDet's, "nanodet" means it. Alone, its network then runs only once,
+        for boxes and features; in a sum it runs again.
     Raises `RegistryError` for a text that names none, and what its model or file raises.
     """
     # Folders and addresses may hold a "+", so only one before a name divides.
@@ -101,17 +113,21 @@ def _one(part: str, device: torch.device, dtype: torch.dtype, own: NanoDetPropos
     spec = Spec.parse(part)
     factory = PROPOSERS.get(spec.name)
     if factory is NanoDetProposer:
+        spec.takes(*NUMBERS, target=False)
         found = _nanodet(device, dtype) if own is None else own
         return NanoDetProposer(found.encoder, spec.selection(found.selection), found.candidates)
     if factory is TextProposer:
+        spec.takes(*NUMBERS, target=False)
         return TextProposer(selection=spec.selection(text.DEFAULT_SELECTION))
     if factory is GivenBoxes:
         raise RegistryError("given boxes have no file of their own; use --boxes, or cached:FILE")
     if factory is CachedProposals:
+        spec.takes(*NUMBERS)
         return CachedProposals(spec.needed_target, spec.selection(Selection()))
     if _is_detector(factory):
         selection = spec.selection(detector.DEFAULT_SELECTION)
         return factory.load(spec.needed_target, spec.words, selection, device)
+    spec.takes()
     return factory(spec.target) if spec.target else factory()
 
 

@@ -16,6 +16,7 @@ from transformers import (
 
 from fo1.boxes import clip
 from fo1.detections import Detections
+from fo1.device import device_of
 from fo1.errors import CheckpointError
 from fo1.masks import Mask
 
@@ -37,7 +38,11 @@ class Segmenter:
 
     @classmethod
     def load(cls, source: str, device: str | None = None) -> Segmenter:
-        """From a folder or a hub id. Raises `CheckpointError` if it is no such model."""
+        """From a folder or a hub id. device: by default the best there is.
+
+        Raises `CheckpointError` if it is no such model.
+        """
+        place = device_of(device)
         try:
             kind = AutoConfig.from_pretrained(source).model_type
             if kind not in TYPES:
@@ -52,7 +57,7 @@ class Segmenter:
             raise
         except (OSError, ImportError, KeyError, ValueError) as error:
             raise CheckpointError(f"no mask model can be loaded from {source}: {error}") from error
-        return cls(model.to(device or "cpu"), processor)
+        return cls(model.to(place), processor)
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image, found: Detections) -> list[Mask]:

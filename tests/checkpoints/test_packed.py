@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -56,3 +59,22 @@ def test_only_plain_layers_are_replaced_and_low_rank_ones_learn_beside_them() ->
     assert isinstance(module[1][0], PackedLinear)
     attach(module, 1)
     assert module(torch.ones(1, 4)).shape == (1, 2)
+
+
+def test_used_layers_can_be_copied_pickled_and_moved() -> None:
+    packed = PackedLinear(nn.Linear(16, 8).bfloat16())
+    x = torch.randn(3, 16).bfloat16()
+    with torch.no_grad():
+        expected = packed(x)
+        for again in (copy.deepcopy(packed), pickle.loads(pickle.dumps(packed))):
+            torch.testing.assert_close(again(x), expected)
+        assert packed._packed is not None
+        assert packed.float()._packed is None
+        torch.testing.assert_close(packed(x.float()), expected.float(), atol=0.02, rtol=0.02)
+
+
+def test_under_autocast_any_input_will_do() -> None:
+    plain = nn.Linear(16, 8).bfloat16()
+    x = torch.randn(3, 16)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(PackedLinear(plain)(x), plain(x))

@@ -31,4 +31,11 @@ def test_records_give_a_temperature(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = json.loads(fo1("--json", "-"))
     assert set(found) == {"temperature", "threshold", "error before", "error after", "images"}
     assert found["images"] == 4 and found["temperature"] > 0
+    Path(tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").touch()
+    words = ["calibrate", "--data", "gone.jsonl", "--out", str(tmp_path / "full")]
+    refused = CliRunner().invoke(app, words)  # before anything is read
+    assert refused.exit_code and "choose another" in refused.output
+    unsavable = CliRunner().invoke(app, ["calibrate", "--data", str(data), "--out", str(tmp_path / "new")])
+    assert unsavable.exit_code and f"temperature {found['temperature']:g}" in unsavable.stdout
     assert fo1().startswith(f"temperature {found['temperature']:g}, threshold {found['threshold']:g}\n")

@@ -10,7 +10,8 @@ from fo1.cli import options
 from fo1.proposals.cached import CachedProposals, pixel_key
 from fo1.types import Regions
 from tiny import picture
-from tiny_detectors import rtdetr, sam
+from tiny_detectors import rtdetr
+from tiny_sam import sam
 
 
 def records(path: str) -> list[dict]:
@@ -62,6 +63,16 @@ def test_boxes_by_name_become_boxes_by_pixels(run: Run, photos: Path) -> None:
     assert (done.exit_code, "1 of them new" in done.stderr) == (0, True)
     (found,) = CachedProposals("keyed.jsonl").propose([picture(1)])
     assert isinstance(found, Regions) and found.xyxy.tolist() == [[1, 2, 3, 4]]
+
+
+def test_images_without_boxes_are_left_out(run: Run, photos: Path) -> None:
+    Path("rows.json").write_text(json.dumps([{"image": "b.png", "bboxes": [[1, 2, 3, 4]]}]))
+    for batch in ("1", "3"):
+        out = f"keyed{batch}.jsonl"
+        done = run("propose", "photos/?.png", "-o", out, "--proposer", "cached:rows.json", "--batch", batch)
+        assert done.exit_code == 2 and "1 images, 1 of them new; 2 failed" in done.stderr
+        assert "rows.json has no boxes for a.png" in done.stderr
+        assert [row["image"] for row in records(out)[1:]] == ["b.png"]
 
 
 def test_looking_commands_hand_the_proposer_on(run: Run, loads: list[options.Settings]) -> None:

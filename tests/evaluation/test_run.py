@@ -191,6 +191,7 @@ def test_proposals_that_cannot_be_used(model: FO1, data: Path, start: Start) -> 
         Proposals.of("nanodett")
     with pytest.raises(BenchmarkError, match=r"gone\.json: no such file"):
         Proposals.of("gone.json")
+    assert Proposals.of("nanodet?min_score=0.3").name == "nanodet?min_score=0.3"
     with pytest.raises(Fo1Error, match="needs its file or model"):
         Proposals.of("cached")
     with pytest.raises(BenchmarkError, match="leave --proposals out"):

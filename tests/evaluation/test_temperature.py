@@ -80,3 +80,11 @@ def test_observed_are_regions_that_are_right_or_wrong(model: FO1, tmp_path: Path
         assert sum(seen.right) >= 1 and not all(seen.right) and set(seen.image) == {1}
         scores = model.look(picture(0)).detect("cup, dog", threshold=0.0).confidence
         assert chances(np.array(seen.odds[:1]), 1.0) == pytest.approx(scores["cup"][:1], abs=1e-5)
+
+
+def test_the_error_elsewhere_is_unknown_if_a_half_has_nothing_right() -> None:
+    odds, right = [2.0, -1.0, 1.0, -2.0], [True, False, False, True]
+    assert Observed(odds, right, [1, 1, 2, 2]).error_elsewhere() is not None
+    for image in ([1, 1, 1, 1], [1, 2, 2, 1]):
+        seen = Observed(odds, right, image)
+        assert seen.temperature() > 0 and seen.error_elsewhere() is None

@@ -86,25 +86,39 @@ def test_minimal_records_by_name(tmp_path: Path) -> None:
 def test_an_image_is_found_by_path_by_name_or_by_pixels(cache: Path, tmp_path: Path) -> None:
     keyed = CachedProposals(cache)
     assert len(keyed.of("elsewhere/other.jpg", picture(0))) == 3
-    assert len(keyed.of("folder/one.jpg", picture(5))) == 3
+    with pytest.raises(RegionError, match="no boxes for folder/one.jpg as it is now; make them again"):
+        keyed.of("folder/one.jpg", picture(5))
+    assert len(keyed.of("one.jpg", picture(1))) == 0  # what it shows, not how it is called
     rows = [{"image": "a/x.jpg", "bboxes": [[1, 2, 3, 4]]}, {"image": "x.jpg", "bboxes": []}]
     named = CachedProposals(stored(tmp_path / "rows.json", rows))
     assert [len(named.of(path, picture(0))) for path in ("a/x.jpg", "b/x.jpg")] == [1, 0]
+    with pytest.raises(RegionError, match=r"rows.json has no boxes for b/y.jpg$"):
+        named.of("b/y.jpg", picture(0))
+
+
+def test_different_images_of_one_name(tmp_path: Path) -> None:
+    file = ProposalFile(tmp_path / "boxes.jsonl", "a test")
+    file.add("1.jpg", picture(0), Regions.of([[0, 0, 9, 9]], (80, 60)))
+    file.add("1.jpg", picture(1), Regions.empty((80, 60)))
+    proposer = CachedProposals(file.path)
+    assert len(proposer) == 2
+    assert [len(one) for one in proposer.propose([picture(0), picture(1)])] == [1, 0]
+    assert [len(proposer.of("1.jpg", picture(seed))) for seed in (0, 1)] == [1, 0]
 
 
 def test_lines_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "boxes.jsonl"
     one = {"image": "a.jpg", "boxes": [[1, 2, 3, 4]], "scores": [0.5], "model": "YOLO"}
     path.write_text(json.dumps(one) + "\n")
-    assert read_cache(path) == {"a.jpg": {"boxes": [[1, 2, 3, 4]], "scores": [0.5]}}
+    assert read_cache(path) == {("a.jpg", None): {"boxes": [[1, 2, 3, 4]], "scores": [0.5]}}
     path.write_text(json.dumps(one) + "\n\n" + json.dumps({"image": "b.jpg", "boxes": []}) + "\n")
-    assert set(read_cache(path)) == {"a.jpg", "b.jpg"}
+    assert set(read_cache(path)) == {("a.jpg", None), ("b.jpg", None)}
 
 
 def test_a_list_of_questions(tmp_path: Path) -> None:
     row = {"image": "a.jpg", "bboxes": [[1, 2, 3, 4]], "question": "How many cups?"}
     path = stored(tmp_path / "rows.json", [row, row | {"question": "How many dogs?"}])
-    assert read_cache(path) == {"a.jpg": {"boxes": [[1, 2, 3, 4]]}}
+    assert read_cache(path) == {("a.jpg", None): {"boxes": [[1, 2, 3, 4]]}}
     with pytest.raises(RegionError, match="'a.jpg' comes twice, with different boxes"):
         read_cache(stored(path, [row, row | {"bboxes": []}]))
 

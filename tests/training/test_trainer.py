@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from fo1.data.record import ImageRef, Record
+from fo1.data.settings import SettingError
 from fo1.model import RegionModel
 from fo1.training.check import RegionCheck
 from fo1.training.checkpoint import TrainingError
 from fo1.training.losses import batch_losses
+from fo1.training.smol.chat import Chat, PlainTalk
 from fo1.training.smol.recipe import STAGE_1, STAGE_2
 from fo1.training.smol.scenes import SceneCourse
 from fo1.training.stage import Stage
@@ -292,3 +294,13 @@ def test_checks_measure_the_average_and_are_told(tmp_path: Path) -> None:
     with run.averaged():
         assert torch.equal(rows(), torch.load(run.path, weights_only=True)["average"]["splice.input_rows"])
     assert torch.equal(rows(), last[-1])
+
+
+def test_kept_words_are_not_for_sharded_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = on_scenes(tmp_path)
+    talked = PlainTalk.of([Chat("", "What?", (5, 6))], trainer.model.prompts)
+    monkeypatch.setattr(trainer.course, "prepare", lambda taken: [talked])
+    trainer.run(1)
+    trainer.team.sharded = True
+    with pytest.raises(SettingError, match="train unsharded"):
+        trainer.run(2)

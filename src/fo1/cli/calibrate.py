@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fo1.cli import common
+from fo1.cli.common import note
 from fo1.cli.jsonfile import JsonFile
 from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, JsonObject, Model, Settings, Threads
+
+if TYPE_CHECKING:
+    from fo1.data.quiz import Quiz
+    from fo1.evaluation.temperature import Observed
+    from fo1.pipeline import FO1
 
 
 def calibrate(
@@ -52,24 +59,33 @@ def calibrate(
     sink = JsonFile(json)
     from fo1.data.quiz import quizzes
     from fo1.data.reading import RecordFile
-    from fo1.evaluation.temperature import Observed, calibrated
-    from fo1.loading import save
+    from fo1.evaluation.temperature import calibrated
+    from fo1.loading import check_new, save
 
+    if out is not None:
+        check_new(out)
     asked = quizzes(list(RecordFile(data)), absent)
     loaded = common.load_model(Settings(model, device, dtype, threads))
-    seen = Observed()
-    with common.counted("images", len(asked)) as advance:
-        for quiz in asked:
-            seen.add(loaded, quiz)
-            advance(1)
+    seen = _observed(loaded, asked)
     better = calibrated(loaded, round(seen.temperature(), 4))
     before, after = seen.error(loaded.settings.temperature), seen.error_elsewhere()
-    if out is not None:
-        save(better, out)
     found = {"temperature": better.settings.temperature, "threshold": better.settings.threshold}
     sink.write({**found, "error before": before, "error after": after, "images": len(asked)})
     if not sink.is_stdout:
+        then = "unknown, too few things were found" if after is None else f"{after:.3f}"
         typer.echo(f"temperature {found['temperature']:g}, threshold {found['threshold']:g}")
-        typer.echo(f"calibration error {before:.3f} → {after:.3f} on {len(asked)} images")
-        if out is not None:
-            typer.echo(f"the model is in {out}")
+        typer.echo(f"calibration error {before:.3f} → {then} on {len(asked)} images")
+    if out is not None:
+        save(better, out)
+        note(f"the model is in {out}")
+
+
+def _observed(model: FO1, asked: Sequence[Quiz]) -> Observed:
+    from fo1.evaluation.temperature import Observed
+
+    seen = Observed()
+    with common.counted("images", len(asked)) as advance:
+        for quiz in asked:
+            seen.add(model, quiz)
+            advance(1)
+    return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from fo1.cli import common
 from fo1.cli.common import FAILED, note, report
 from fo1.cli.options import Device, Dtype, Proposer, Threads
 from fo1.cli.pace import paced
-from fo1.errors import ImageError
+from fo1.errors import Fo1Error, ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from fo1.labeling.sources import Source
     from fo1.proposals import proposer
     from fo1.proposals.proposal_file import ProposalFile
+    from fo1.types import Regions
+
+    Images = Sequence[tuple[Source, Image.Image]]
 
 
 def propose(
@@ -48,7 +52,8 @@ def propose(
     """Find boxes once, to be looked at ever after with --proposer cached:FILE.
 
     Images are known by their pixels, so the file serves them under any name or path. Stop with Ctrl-C; the
-    same command goes on. An image that cannot be read is reported and left out; the exit code is then 2.
+    same command goes on. An image that cannot be read, or for which there
+    are no boxes, is reported and left out; the exit code is then 2.
 
     \b
     Examples:
@@ -72,32 +77,40 @@ def propose(
         for start in range(0, len(sources), batch):
             some = sources[start : start + batch]
             read = [image for image in map(_read, some) if image is not None]
-            failed += len(some) - len(read)
-            find(finder, [(source, image) for source, image in read if image not in target], target)
+            new = [(source, image) for source, image in read if image not in target]
+            failed += len(some) - len(read) + (find(finder, new, target) if new else 0)
             advance(len(some))
-    note(
-        f"{out}: {len(target)} images, {len(target) - before} of them new"
-        + (f"; {failed} failed" if failed else "")
-    )
+    failures = f"; {failed} failed" if failed else ""
+    note(f"{out}: {len(target)} images, {len(target) - before} of them new{failures}")
     if failed:
         raise typer.Exit(FAILED)
 
 
-def find(finder: proposer.Proposer, images: list[tuple[Source, Image.Image]], target: ProposalFile) -> None:
-    """Writes down what is found on images."""
+def find(finder: proposer.Proposer, images: Images, target: ProposalFile) -> int:
+    """Writes down what is found on images; returns how many failed, each of which is reported."""
+    try:
+        found = _found(finder, images)
+    except Fo1Error as error:
+        if len(images) > 1:
+            return sum(find(finder, [one], target) for one in images)
+        report(f"{images[0][0].id}: {error}")
+        return 1
+    for (source, image), (regions, sources) in zip(images, found, strict=True):
+        target.add(source.id, image, regions, sources)
+    return 0
+
+
+def _found(finder: proposer.Proposer, images: Images) -> list[tuple[Regions, tuple[str, ...] | None]]:
+    """Boxes of each image, and of a union whose each is."""
     from fo1.proposals.cached import CachedProposals
     from fo1.proposals.union import Union
 
     if isinstance(finder, CachedProposals):
         # A file from elsewhere may know images by name only.
-        for source, image in images:
-            target.add(source.id, image, finder.of(source.id, image))
-    elif isinstance(finder, Union):
-        for (source, image), one in zip(images, finder.sourced([image for _, image in images]), strict=True):
-            target.add(source.id, image, one.regions, one.sources)
-    else:
-        for (source, image), regions in zip(images, finder.propose([i for _, i in images]), strict=True):
-            target.add(source.id, image, regions)
+        return [(finder.of(source.id, image), None) for source, image in images]
+    if isinstance(finder, Union):
+        return [(one.regions, one.sources) for one in finder.sourced([image for _, image in images])]
+    return [(regions, None) for regions in finder.propose([image for _, image in images])]
 
 
 def _read(source: Source) -> tuple[Source, Image.Image] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from fo1.errors import RegistryError
 from fo1.evaluation.benchmark import BenchmarkError, Sample
+from fo1.fingerprint import file_digest
 from fo1.loading import load_proposer
 from fo1.proposals.cached import CachedProposals
 from fo1.proposals.proposer import Proposer
@@ -16,7 +17,7 @@ from fo1.types import Regions
 
 
 class Proposals:
-    """A proposer, or a file of proposals, which is asked by the image's file name before its pixels.
+    """A proposer, or a file of proposals, which may know images by their file names only.
 
     name: what a run's settings say of them.
     """
@@ -32,11 +33,13 @@ class Proposals:
         """
         path = Path(text)
         if path.is_file():
-            digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
-            return cls(f"{path.name} {digest}", CachedProposals(path))
-        if path.suffix and ":" not in text:
-            raise BenchmarkError(f"--proposals {text}: no such file")
-        return cls(text, load_proposer(text))
+            return cls(f"{path.name} {file_digest(path)}", CachedProposals(path))
+        try:
+            return cls(text, load_proposer(text))
+        except RegistryError as error:
+            if Path(text.partition("?")[0]).suffix and ":" not in text:
+                raise BenchmarkError(f"--proposals {text}: no such file") from error
+            raise
 
     def regions(self, sample: Sample[Any], image: Image.Image) -> Regions:
         """Boxes of a sample's image. Raises `RegionError` if the file has none for it."""

@@ -58,13 +58,17 @@ class Observed:
         """Calibration error at a temperature."""
         return Calibration.of(chances(np.array(self.odds), temperature).tolist(), self.right).error
 
-    def error_elsewhere(self) -> float:
-        """Calibration error of each half of the images at the other half's temperature."""
+    def error_elsewhere(self) -> float | None:
+        """Calibration error of each half of the images at the other half's temperature; None if a half has
+        none of its own."""
         odds, right = np.array(self.odds), np.array(self.right)
         even = np.array(self.image) % 2 == 0
         scores = np.empty(len(odds))
         for mine in (even, ~even):
-            scores[mine] = chances(odds[mine], likeliest(odds[~mine], right[~mine]))
+            try:
+                scores[mine] = chances(odds[mine], likeliest(odds[~mine], right[~mine]))
+            except CalibrationError:
+                return None
         return Calibration.of(scores.tolist(), self.right).error
 
 

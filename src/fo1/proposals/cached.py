@@ -3,7 +3,7 @@
 A proposer sees pixels, not file names, so the cache is looked up by what an image shows (`pixel_key`): the
 same pixels are found under any name or path. Names stand in the file for people and `CachedProposals.named`.
 Two decoders may read the same JPEG a little differently; then the key differs too, and the cache must be
-written anew on that machine, or asked by name.
+written anew on that machine. Records without `pixels` can only be asked by name.
 
 The file is JSON lines (`ProposalFile` writes them) or one JSON object, boxes in xyxy pixels of the upright
 image:
@@ -27,10 +27,12 @@ from typing import Any
 from PIL import Image
 
 from fo1.errors import RegionError
+from fo1.fingerprint import file_digest
 from fo1.proposals.proposer import Selection
 from fo1.types import Regions
 
 Record = Mapping[str, Any]
+Row = tuple[str, str | None]  # name and pixels: images of one name are different ones if their pixels are
 MADE_BY = "made_by"
 
 
@@ -52,72 +54,85 @@ class CachedProposals:
         self.path = Path(path)
         self.selection = Selection() if selection is None else selection
         self._records = read_cache(self.path)
-        self._names = {record["pixels"]: name for name, record in self._records.items() if "pixels" in record}
+        self._named = {row[0]: row for row in self._records}
+        self._shown = {row[1]: row for row in self._records if row[1] is not None}
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __contains__(self, name: str) -> bool:
         """Are there boxes for a file of this name?"""
-        return name in self._records
+        return name in self._named
 
     @property
     def key(self) -> str:
         """Tells apart files and thresholds in another cache."""
-        digest = hashlib.blake2b(self.path.read_bytes(), digest_size=8).hexdigest()
-        return f"cached {digest} {self.selection}"
+        return f"cached {file_digest(self.path)} {self.selection}"
 
     def propose(self, images: Sequence[Image.Image]) -> list[Regions]:
         """Selected boxes of each image. Raises `RegionError` for an image that the file does not know."""
-        return [self.named(self._name(image), image.size) for image in images]
+        rows = [self._row(image) for image in images]
+        return [self._selected(row, image.size) for row, image in zip(rows, images, strict=True)]
 
     def of(self, path: str | Path, image: Image.Image) -> Regions:
-        """Selected boxes of an image: those stored for its path or file name, or else for its pixels."""
-        name = next((name for name in (str(path), Path(path).name) if name in self), None)
-        return self.propose([image])[0] if name is None else self.named(name, image.size)
+        """Selected boxes of an image: those stored for its pixels, else those for its path or name alone.
+
+        Raises `RegionError` if there are none, also if those of its name are of other pixels.
+        """
+        names = (str(path), Path(path).name)
+        row = self._shown.get(pixel_key(image)) if self._shown else None
+        row = row or next(((name, None) for name in names if (name, None) in self._records), None)
+        if row is None:
+            other = " as it is now; make them again with fo1 propose" if any(n in self for n in names) else ""
+            raise RegionError(f"{self.path} has no boxes for {path}{other}")
+        return self._selected(row, image.size)
 
     def named(self, name: str, image_size: tuple[int, int]) -> Regions:
-        """Selected boxes stored for a file name. Raises `RegionError` if there are none or not four each."""
-        if name not in self._records:
+        """Selected boxes stored for a file name; of several images of that name, those of the last.
+
+        Raises `RegionError` if there are none or not four numbers each.
+        """
+        if name not in self:
             raise RegionError(f"{self.path} has no boxes for {name}")
-        record = self._records[name]
+        return self._selected(self._named[name], image_size)
+
+    def _selected(self, row: Row, image_size: tuple[int, int]) -> Regions:
+        record = self._records[row]
         try:
             regions = Regions.of(record["boxes"], image_size, record.get("scores"), record.get("labels"))
         except (RegionError, TypeError) as error:
-            raise RegionError(f"{self.path}, {name}: {error}") from error
+            raise RegionError(f"{self.path}, {row[0]}: {error}") from error
         return self.selection(regions)
 
-    def _name(self, image: Image.Image) -> str:
-        if not self._names and self._records:
+    def _row(self, image: Image.Image) -> Row:
+        if not self._shown and self._records:
             raise RegionError(
                 f"{self.path} knows images by name only; "
                 f"fo1 propose IMAGES --proposer cached:{self.path} --out FILE writes one that can be used"
             )
-        name = self._names.get(pixel_key(image))
-        if name is None:
+        row = self._shown.get(pixel_key(image))
+        if row is None:
             width, height = image.size
             raise RegionError(
                 f"{self.path} has no boxes for this {width}×{height} image; add them with fo1 propose"
             )
-        return name
+        return row
 
 
-def read_cache(path: Path) -> dict[str, Record]:
-    """Records by file name, from any layout. Raises `RegionError` naming what is wrong with the file."""
+def read_cache(path: Path) -> dict[Row, Record]:
+    """Records from any layout. Raises `RegionError` naming what is wrong with the file."""
     try:
         data = _parsed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RegionError(f"{path} cannot be read as a proposal cache: {error}") from error
-    records: dict[str, Record] = {}
+    records: dict[Row, Record] = {}
     for name, record in _rows(data, path):
         if not isinstance(record, dict) or "boxes" not in record:
             raise RegionError(f"{path}: the entry of {name!r} has no boxes")
-        before = records.get(name, record)
-        # An image that was changed on disk has two lines, of which the later counts.
-        changed = "pixels" in record and before.get("pixels") not in (None, record["pixels"])
-        if before != record and not changed:
+        pixels = record.get("pixels")
+        row = name, None if pixels is None else str(pixels)
+        if records.setdefault(row, record) != record:
             raise RegionError(f"{path}: {name!r} comes twice, with different boxes")
-        records[name] = record
     return records
 
 

@@ -25,17 +25,15 @@ class ProposalFile:
     def __init__(self, path: str | Path, made_by: str) -> None:
         self.path = Path(path)
         self._done: set[str] = set()
-        head = json.dumps({MADE_BY: made_by}, ensure_ascii=False) + "\n"
+        head = json.dumps({MADE_BY: made_by}, ensure_ascii=False)
         try:
             lines = self._whole_lines() if self.path.exists() else []
             if not lines:
-                self.path.write_text(head, encoding="utf-8")
+                self.path.write_text(head + "\n", encoding="utf-8")
         except OSError as error:
             raise RegionError(f"{path} cannot be written: {error.strerror}") from error
         if lines and lines[0] != head:
-            raise RegionError(
-                f"{path} was made by {lines[0].strip()[:300]}, not by {made_by}; choose another file"
-            )
+            raise RegionError(f"{path} was made by {lines[0][:300]}, not by {made_by}; choose another file")
         self._done = {json.loads(line)["pixels"] for line in lines[1:]}
 
     def __len__(self) -> int:
@@ -66,11 +64,11 @@ class ProposalFile:
         self._done.add(key)
 
     def _whole_lines(self) -> list[str]:
-        """The lines that end; what follows them is cut off."""
+        """The lines that end, without their ends; what follows them is cut off."""
         data = self.path.read_bytes()
         whole = data.rpartition(b"\n")[0] + b"\n" if b"\n" in data else b""
         try:
-            lines = whole.decode("utf-8").splitlines(keepends=True)
+            lines = whole.decode("utf-8").split("\n")[:-1]  # file names may hold other ends of lines
             ours = not lines or all(isinstance(json.loads(line), dict) for line in lines)
         except ValueError:
             ours = False

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fo1.boxes import nms
-from fo1.encoders.encoder import VisionEncoder
-from fo1.encoders.feature_maps import FeatureMaps
 from fo1.types import Regions
+
+if TYPE_CHECKING:
+    from fo1.encoders.encoder import VisionEncoder
+    from fo1.encoders.feature_maps import FeatureMaps
 
 
 class Proposer(Protocol):

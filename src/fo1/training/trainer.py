@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from fo1.data.settings import SettingError
 from fo1.model import RegionModel
+from fo1.stopping import stop_requests
 from fo1.training.ahead import Ahead
 from fo1.training.average import MovingAverage
 from fo1.training.checkpoint import Checkpoint, TrainingError
 from fo1.training.course import Course
 from fo1.training.losses import Prepared
 from fo1.training.stage import Stage, optimizer_groups, parameter_groups, table
-from fo1.stopping import stop_requests
 from fo1.training.team import Learner, Team
 
 Check = Callable[[], Mapping[str, float]]
@@ -197,7 +198,11 @@ class Trainer:
         Means are over the whole step of the whole team, so that it is the same however it is split.
         """
         counts = [sum(getattr(one, name) for one in prepared) for name in ("words", "picks", "kept")]
-        all_words, all_picks, all_kept = (max(total, 1) for total in self.team.total(*counts))
+        totals = self.team.total(*counts)
+        if self.team.sharded and totals[2]:
+            # They take one more pass through the base, in which processes without any do not join.
+            raise SettingError("kept words cannot be trained with sharded weights; train unsharded")
+        all_words, all_picks, all_kept = (max(total, 1) for total in totals)
         words = regions = drift = 0.0
         for batch, counts_for in self._batches(prepared):
             with self._precision():
