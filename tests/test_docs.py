@@ -1,4 +1,4 @@
-"""The examples in docs/attach.md run."""
+"""The examples in docs/attach.md and docs/proposers.md run."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ def test_the_block_that_needs_the_network(blocks: list[re.Match[str]]) -> None:
     with torch.device("meta"):
         davit = make_auxiliary(names["auxiliary"])
     assert davit is not None and 360e6 < sum(p.numel() for p in davit.parameters()) < 361e6
+
+
+def test_the_page_on_proposers() -> None:
+    text = (PAGE.parent / "proposers.md").read_text(encoding="utf-8")
+    (example,) = [block for block in BLOCK.finditer(text) if not block["mark"]]
+    names: dict = {}
+    exec(example["code"], names)
+    first, second = names["Grid"]().propose([picture(0), picture(1, (30, 90))])
+    assert len(first) == 9 and first.image_size == (80, 60)
+    assert second.xyxy[-1].tolist() == [20, 60, 30, 90]
+    for block in BLOCK.finditer(text):
+        compile(block["code"], "proposers.md", "exec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
@@ -122,3 +123,22 @@ def test_unknown_class_name() -> None:
 def test_malformed_documents(read: Callable[[], object]) -> None:
     with pytest.raises(Fo1Error):
         read()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "pixels"),
+    [
+        (7.6, 8, ("8", "8")),
+        (0, 8, ("1", "8")),
+        (-2, 0.3, ("1", "1")),
+        (2.2, 2.3, ("3", "3")),
+        (3, 9.7, ("4", "8")),
+    ],
+)
+def test_voc_has_whole_pixels_of_the_image(low: float, high: float, pixels: tuple[str, str]) -> None:
+    text = formats.to_voc([Detection("cat", (low, low, high, high), 0.9, 1)], (8, 8), "a.png")
+    box = ET.fromstring(text).find("object/bndbox")
+    assert box is not None
+    assert (
+        (box.findtext("xmin"), box.findtext("xmax")) == pixels == (box.findtext("ymin"), box.findtext("ymax"))
+    )

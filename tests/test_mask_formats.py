@@ -31,7 +31,7 @@ def test_coco_has_a_polygon_for_each_part_and_a_box_where_there_are_no_pixels() 
     assert sorted(map(sorted, cat["segmentation"])) == sorted(
         [sorted([3, 2, 7, 2, 7, 6, 3, 6]), sorted([12, 7, 18, 7, 18, 9, 12, 9])]
     )
-    assert dog["segmentation"] == [[1, 1, 5, 1, 5, 4, 1, 4]]
+    assert dog["segmentation"] == [[1, 1, 5, 1, 5, 4, 1, 4]] and dog["area"] == 12
     coco = pytest.importorskip("faster_coco_eval.core.mask")
     read = coco.decode(coco.merge(coco.frPyObjects(cat["segmentation"], 10, 20)))
     assert np.array_equal(read, TWO_PARTS)

@@ -140,6 +140,10 @@ class Detections:
         """From a LabelMe document; a polygon gives its bounding box."""
         return cls.of(*formats.from_labelme(data))
 
+    def to_voc(self, file_name: str) -> str:
+        """A Pascal VOC document; pixels are whole, counted from 1, the last one included."""
+        return formats.to_voc(self, self.image_size, file_name)
+
     def to_supervision(self) -> supervision.Detections:
         """`supervision.Detections`; names in `data["class_name"]`, region numbers in `data["region"]`."""
         try:

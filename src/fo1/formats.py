@@ -1,4 +1,4 @@
-"""Detections to and from plain records, JSON lines, COCO, YOLO and LabelMe: pure functions, no files.
+"""Detections to and from plain records, JSON lines, COCO, YOLO, LabelMe and VOC: pure functions, no files.
 
 Boxes are x1 y1 x2 y2 in pixels of the original image; sizes are (width, height) in pixels.
 Written boxes are rounded to 0.01 pixel and scores to 0.0001. Documents that do not have the shape
@@ -8,6 +8,7 @@ they should raise `Fo1Error`.
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -177,6 +178,39 @@ def from_labelme(data: Mapping[str, Any]) -> tuple[list[Detection], Size]:
             box = (min(xs), min(ys), max(xs), max(ys))
             found.append(_detection(shape["label"], box, shape.get("score"), shape.get("region")))
         return found, (int(data["imageWidth"]), int(data["imageHeight"]))
+
+
+def to_voc(found: Iterable[Detection], size: Size, file_name: str) -> str:
+    """A Pascal VOC document. Whole pixels counted from 1, the last one included, as the challenges count."""
+    root = ET.Element("annotation")
+    _entry(root, "folder", "VOC")  # says how pixels are counted
+    _entry(root, "filename", file_name)
+    extent = ET.SubElement(root, "size")
+    for key, value in zip(("width", "height", "depth"), (*size, 3), strict=True):
+        _entry(extent, key, value)
+    _entry(root, "segmented", 0)
+    for d in found:
+        thing = ET.SubElement(root, "object")
+        _entry(thing, "name", d.label)
+        for key, text in (("pose", "Unspecified"), ("truncated", 0), ("difficult", 0)):
+            _entry(thing, key, text)
+        box = ET.SubElement(thing, "bndbox")
+        (x1, x2), (y1, y2) = _pixels(d.box[0], d.box[2], size[0]), _pixels(d.box[1], d.box[3], size[1])
+        for key, value in (("xmin", x1), ("ymin", y1), ("xmax", x2), ("ymax", y2)):
+            _entry(box, key, value)
+        _entry(thing, "score", round(d.score, 4))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _pixels(low: float, high: float, side: int) -> tuple[int, int]:
+    """First and last pixel of a stretch, counted from 1: at least one, none beyond the side."""
+    first = min(max(round(low), 0), side - 1) + 1
+    return first, min(max(round(high), first), side)
+
+
+def _entry(parent: ET.Element, key: str, value: Any) -> None:
+    ET.SubElement(parent, key).text = str(value)
 
 
 def _detection(label: Any, box: Sequence[Any], score: Any, region: Any) -> Detection:

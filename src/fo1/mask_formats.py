@@ -32,11 +32,11 @@ def to_coco(
     file_name: str = "",
     class_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """As `formats.to_coco`, with `segmentation` as polygons, and `area` counting the mask's pixels."""
+    """As `formats.to_coco`, with `segmentation` as polygons, whose pixels `area` counts if there are any."""
     data = formats.to_coco(found, size, image_id, file_name, class_names)
     for annotation, one, mask in zip(data["annotations"], found, masks, strict=True):
         annotation["segmentation"] = [_rounded(ring).ravel().tolist() for ring in outline(one, mask)]
-        annotation["area"] = mask.area
+        annotation["area"] = mask.area or annotation["area"]
     return data
 
 

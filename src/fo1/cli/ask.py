@@ -15,6 +15,7 @@ from fo1.cli.options import (
     Images,
     Json,
     Model,
+    Proposer,
     Settings,
     Threads,
     TopK,
@@ -31,6 +32,7 @@ def ask(
     json: Json = None,
     boxes: Boxes = None,
     top_k: TopK = None,
+    proposer: Proposer = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,
@@ -50,5 +52,5 @@ def ask(
     if not question.strip():
         raise PromptError("the question is empty")
     given = None if boxes is None else read_boxes(boxes, found)
-    chosen = Settings(model, device, dtype, threads)
+    chosen = Settings(model, device, dtype, threads, proposer)
     tell(found, lambda scene: scene.ask(question), chosen, json, given, top_k)

@@ -23,16 +23,21 @@ INTERRUPTED = 130
 def load_model(settings: Settings) -> FO1:
     """The model, without the progress bars and notes of the libraries below. Raises `CheckpointError`."""
     with uncollected():  # most of the wait is for these imports
-        import torch
-        from transformers.utils import logging
-
+        quieten(settings.threads)
         from fo1.loading import load
 
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
-        return load(settings.model, device=settings.device, dtype=settings.dtype)
+        return load(settings.model, device=settings.device, dtype=settings.dtype, proposer=settings.proposer)
+
+
+def quieten(threads: int | None) -> None:
+    """No progress bars and notes of the libraries below. threads: of torch; None for its choice."""
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def need(extra: str, *packages: str) -> None:

@@ -11,6 +11,7 @@ from fo1.cli.options import (
     Images,
     Json,
     Model,
+    Proposer,
     Region,
     Settings,
     Threads,
@@ -24,6 +25,7 @@ def describe(
     region: Region = None,
     box: Box = None,
     json: Json = None,
+    proposer: Proposer = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,
@@ -46,7 +48,7 @@ def describe(
     tell(
         expand(images),
         lambda scene: scene.describe(chosen),
-        Settings(model, device, dtype, threads),
+        Settings(model, device, dtype, threads, proposer),
         json,
         boxes,
     )

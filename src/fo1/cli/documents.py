@@ -14,16 +14,23 @@ from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
     from fo1.findings import Findings
+    from fo1.outlined import Outlined
 
 ONE_IMAGE = (Format.yolo, Format.labelme)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was found on one image. record: as `--json` writes it."""
+    """What was found on one image. record: as `--json` writes it. outlined: with masks, if asked for."""
 
     found: Findings
     record: dict[str, Any]
+    outlined: Outlined | None = None
+
+    @property
+    def written(self) -> Findings | Outlined:
+        """What the formats hold."""
+        return self.outlined or self.found
 
     @property
     def source(self) -> str:
@@ -68,7 +75,7 @@ def coco(results: Sequence[Result], labels: Sequence[str]) -> dict[str, Any]:
     images: list[Any] = []
     annotations: list[Any] = []
     for number, result in enumerate(results, start=1):
-        one = result.found.to_coco(number, result.source, labels)
+        one = result.written.to_coco(number, result.source, labels)
         images += one["images"]
         annotations += one["annotations"]
     numbered = [a | {"id": number} for number, a in enumerate(annotations, start=1)]
@@ -78,10 +85,10 @@ def coco(results: Sequence[Result], labels: Sequence[str]) -> dict[str, Any]:
 
 def _document(form: Format, result: Result, labels: Sequence[str]) -> str:
     if form is Format.jsonl:
-        rows = ({"image": result.source, **row} for row in result.found.to_dicts())
+        rows = ({"image": result.source, **row} for row in result.written.to_dicts())
         return "".join(dumps(row) + "\n" for row in rows)
     if form is Format.yolo:
-        return result.found.to_yolo(labels)
+        return result.written.to_yolo(labels)
     if form is Format.labelme:
-        return dumps(result.found.to_labelme(result.source)) + "\n"
+        return dumps(result.written.to_labelme(result.source)) + "\n"
     return dumps(result.record) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,7 +14,9 @@ from fo1.cli.inputs import parse_tiles, read_boxes
 from fo1.cli.jsonfile import JsonFile
 from fo1.cli.looking import Look, each_image
 from fo1.cli.options import Format, Settings
+from fo1.cli.outlining import Outliner
 from fo1.errors import Fo1Error
+from fo1.records import described
 
 if TYPE_CHECKING:
     from fo1.findings import Findings
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where findings go. save, json: see the options of that name."""
+    """Where findings go, and with what. save, json, masks: see the options of that name."""
 
     save: str | None = None
     json: str | None = None
     form: Format = Format.table
+    masks: str | None = None
 
 
 def ground(
@@ -53,27 +56,19 @@ def ground(
         raise Fo1Error(f"--json - and --format {outputs.form.value} both need standard output; choose one")
     printer = Printer(None if json.is_stdout else outputs.form, labels, len(images) > 1)
     pictures = Pictures(outputs.save, images)
+    outline = Outliner(outputs.masks, settings)
     given = None if boxes is None else read_boxes(boxes, images)
 
     def use(look: Look) -> None:
         found = verb(look.scene)
+        outlined = outline(look.image, found)
         extra = {"count": len(found)} if counted else {}
-        record = look.record(**described(found), **extra)
+        record = look.record(**described(found, outlined), **extra)
         json.write(record)
-        printer.add(Result(found, record), f"{len(found)} {labels[0]}" if counted else None)
-        pictures.save(look.source, look.image, found)
+        printer.add(Result(found, record, outlined), f"{len(found)} {labels[0]}" if counted else None)
+        pictures.save(look.source, look.image, found, outlined)
 
     failed = each_image(images, settings, use, given, top_k, None if tiles is None else parse_tiles(tiles))
     printer.end()
     if failed:
         raise typer.Exit(FAILED)
-
-
-def described(found: Findings) -> dict[str, Any]:
-    """The part of a record that says what was found; boxes are x1 y1 x2 y2 in original pixels."""
-    return {
-        "detections": found.to_dicts(),
-        "absent": list(found.absent),
-        "text": found.answer.text,
-        "unknown_regions": list(found.answer.unknown_regions),
-    }

@@ -12,19 +12,28 @@ from typer.core import TyperGroup
 
 from fo1.cli.ask import ask
 from fo1.cli.bench import bench
+from fo1.cli.calibrate import calibrate
 from fo1.cli.common import FAILED, INTERRUPTED, report
 from fo1.cli.convert import convert
 from fo1.cli.count import count
 from fo1.cli.data import data
+from fo1.cli.demo import demo
 from fo1.cli.describe import describe
 from fo1.cli.detect import detect
 from fo1.cli.eval import evaluation
+from fo1.cli.export import export
 from fo1.cli.fetch_base import fetch_base
 from fo1.cli.find import find
 from fo1.cli.finetune import finetune
+from fo1.cli.judge import judge
+from fo1.cli.label import label
+from fo1.cli.machines import machines
 from fo1.cli.models import models
 from fo1.cli.name import name
+from fo1.cli.propose import propose
+from fo1.cli.serve import serve
 from fo1.cli.trace import trace
+from fo1.cli.track import track
 from fo1.cli.train import train
 from fo1.errors import Fo1Error
 
@@ -104,6 +113,10 @@ def root(
 
 for command in (detect, find, count, describe, name, ask, models, bench, train, finetune, trace, convert):
     app.command()(command)
+for other in (label, export, judge, propose, track, serve, demo):
+    app.command()(other)
+app.command()(calibrate)
+app.command()(machines)
 app.command("fetch-base")(fetch_base)
 app.add_typer(data, name="data")
 app.add_typer(evaluation, name="eval")

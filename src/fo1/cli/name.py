@@ -15,6 +15,7 @@ from fo1.cli.options import (
     Images,
     Json,
     Model,
+    Proposer,
     Region,
     Settings,
     Threads,
@@ -36,6 +37,7 @@ def name(
         ),
     ] = None,
     json: Json = None,
+    proposer: Proposer = None,
     model: Model = DEFAULT_MODEL,
     device: Device = None,
     dtype: Dtype = None,
@@ -55,7 +57,7 @@ def name(
     tell(
         expand(images),
         lambda scene: ", ".join(f"{word} {chance:.2f}" for word, chance in scene.names(chosen, among)),
-        Settings(model, device, dtype, threads),
+        Settings(model, device, dtype, threads, proposer),
         json,
         boxes,
     )

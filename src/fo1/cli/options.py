@@ -73,6 +73,23 @@ Tiles = Annotated[
         show_default=False,
     ),
 ]
+Proposer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[:SOURCE]",
+        help="What finds boxes: nanodet, text, cached:FILE, rtdetr:FOLDER, an http address, …, or several "
+        "joined by +; see docs/proposers.md. By default the model's own.",
+        show_default=False,
+    ),
+]
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A SAM's folder or hub id: draw masks of what was found, for --save, --json and --format.",
+        show_default=False,
+    ),
+]
 Region = Annotated[
     int | None,
     typer.Option(min=0, help="The region of this number, as fo1 detect shows it.", show_default=False),
@@ -130,3 +147,4 @@ class Settings:
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
+    proposer: str | None = None

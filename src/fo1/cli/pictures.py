@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from fo1.cli.common import note
 from fo1.cli.inputs import is_url
 from fo1.errors import Fo1Error
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from fo1.detections import Detections
+    from fo1.outlined import Outlined
 
 
 class Pictures:
@@ -28,14 +29,17 @@ class Pictures:
     def __init__(self, target: str | None, sources: list[str]) -> None:
         self._paths = {} if target is None else planned(Path(target), sources)
 
-    def save(self, source: str, image: Image.Image, found: Detections) -> None:
+    def save(
+        self, source: str, image: Image.Image, found: Detections, outlined: Outlined | None = None
+    ) -> None:
         """Draws what was found. Raises `Fo1Error` if the picture cannot be written."""
-        from fo1.drawing import draw
+        from fo1.drawing import draw, tinted
 
         path = self._paths.get(source)
         if path is None:
             return
-        save_picture(draw(image, found), path)
+        shown = image if outlined is None else tinted(image, found, outlined.masks)
+        save_picture(draw(shown, found), path)
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
@@ -82,5 +86,7 @@ def _name(source: str) -> str:
 
 
 def _writable() -> set[str]:
+    from PIL import Image
+
     Image.init()
     return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.SAVE}

@@ -82,17 +82,23 @@ def read_objects(
     data: Instances, image: Mapping[str, Any], found: ImageRef, problems: Problems
 ) -> list[Object]:
     """The objects of an image; what cannot be used is a problem. found: its reference, with a size."""
-    objects = []
-    for annotation in data.by_image.get(str(image.get("id")), ()):
-        place = f"{data.name}, annotation {annotation.get('id')}"
-        label = data.names.get(str(annotation.get("category_id")))
-        if label is None:
-            problems.add("unknown category id", f"{place}, category {annotation.get('category_id')}")
-            continue
-        box = sound_box(from_xywh(annotation.get("bbox")), found.size or (1, 1), place, problems)
-        crowd = bool(annotation.get("iscrowd") or annotation.get("ignore"))
-        objects.append(Object(label, box, crowd, str(annotation.get("id"))))
-    return objects
+    rows = data.by_image.get(str(image.get("id")), ())
+    objects = (read_object(data, row, found.size or (1, 1), problems) for row in rows)
+    return [thing for thing in objects if thing is not None]
+
+
+def read_object(
+    data: Instances, annotation: Mapping[str, Any], size: tuple[int, int], problems: Problems
+) -> Object | None:
+    """One annotation on an image of (width, height); None, and a problem, if its category is unknown."""
+    place = f"{data.name}, annotation {annotation.get('id')}"
+    label = data.names.get(str(annotation.get("category_id")))
+    if label is None:
+        problems.add("unknown category id", f"{place}, category {annotation.get('category_id')}")
+        return None
+    box = sound_box(from_xywh(annotation.get("bbox")), size, place, problems)
+    crowd = bool(annotation.get("iscrowd") or annotation.get("ignore"))
+    return Object(label, box, crowd, str(annotation.get("id")))
 
 
 def picture(image: Mapping[str, Any], name: str, pictures: Images) -> ImageRef | None:

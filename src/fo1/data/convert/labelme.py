@@ -29,7 +29,7 @@ def read_labelme(
     problems = problems or Problems()
     folder = path.parent if path.is_file() else need_folder(path, WHAT)
     files = [path] if path.is_file() else sorted(path.rglob("*.json"))
-    documents = [(file, data) for file in files if (data := _document(file, problems)) is not None]
+    documents = [(file, data) for file in files if (data := read_document(file, problems)) is not None]
     if not documents:
         raise RecordError(f"{path}: has no {WHAT}")
     names = {name: None for _, data in documents for s in data["shapes"] if (name := tidy(s.get("label")))}
@@ -42,7 +42,8 @@ def read_labelme(
             yield assemble(image, list(_objects(data, image.size, str(file), problems)), names, name)
 
 
-def _document(file: Path, problems: Problems) -> dict[str, Any] | None:
+def read_document(file: Path, problems: Problems) -> dict[str, Any] | None:
+    """A LabelMe file; None, and a problem, if it is something else."""
     try:
         data = read_json(file, WHAT)
     except RecordError as error:
@@ -65,18 +66,23 @@ def _find(pictures: Images, file: Path, name: str, at_home: bool) -> str | None:
 
 def _objects(data: dict[str, Any], size: tuple[int, int], place: str, problems: Problems) -> Iterator[Object]:
     for number, shape in enumerate(data["shapes"]):
-        here = f"{place}, shape {number}"
-        label = tidy(shape.get("label"))
-        if label is None:
-            problems.add("category without name", here)
-            continue
-        kind = shape.get("shape_type") or "polygon"
-        if kind not in ("rectangle", "polygon", "circle"):
-            problems.add(f"a {kind} has no box", here)
-            yield Object(label, None)
-            continue
-        box = sound_box(_corners(shape.get("points"), kind), size, here, problems)
-        yield Object(label, box, caption=str(shape.get("description") or "").strip() or None)
+        thing = read_shape(shape, size, f"{place}, shape {number}", problems)
+        if thing is not None:
+            yield thing
+
+
+def read_shape(shape: dict[str, Any], size: tuple[int, int], place: str, problems: Problems) -> Object | None:
+    """One shape on an image of (width, height); None, and a problem, if it has no label."""
+    label = tidy(shape.get("label"))
+    if label is None:
+        problems.add("category without name", place)
+        return None
+    kind = shape.get("shape_type") or "polygon"
+    if kind not in ("rectangle", "polygon", "circle"):
+        problems.add(f"a {kind} has no box", place)
+        return Object(label, None)
+    box = sound_box(_corners(shape.get("points"), kind), size, place, problems)
+    return Object(label, box, caption=str(shape.get("description") or "").strip() or None)
 
 
 def _corners(points: Any, kind: str) -> tuple[float, ...] | None:

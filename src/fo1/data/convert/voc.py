@@ -79,13 +79,20 @@ def _tree(file: Path, problems: Problems) -> ET.Element | None:
 
 
 def _objects(tree: ET.Element, size: tuple[int, int], place: str, problems: Problems) -> Iterator[Object]:
+    for number, element in enumerate(tree.findall("object")):
+        thing = read_object(tree, element, size, f"{place}, object {number}", problems)
+        if thing is not None:
+            yield thing
+
+
+def read_object(
+    tree: ET.Element, element: ET.Element, size: tuple[int, int], place: str, problems: Problems
+) -> Object | None:
+    """One object of a document, on an image of (width, height); None, and a problem, if it has no name."""
+    label = tidy(element.findtext("name"))
+    if label is None:
+        problems.add("category without name", place)
+        return None
     origin = f"{tree.findtext('folder', '')} {tree.findtext('source/database', '')}"
-    offset = 1.0 if "VOC" in origin else 0.0
-    for number, thing in enumerate(tree.findall("object")):
-        here = f"{place}, object {number}"
-        label = tidy(thing.findtext("name"))
-        if label is None:
-            problems.add("category without name", here)
-            continue
-        box = sound_box(corners(thing, offset), size, here, problems)
-        yield Object(label, box, thing.findtext("difficult", "0").strip() == "1")
+    box = sound_box(corners(element, 1.0 if "VOC" in origin else 0.0), size, place, problems)
+    return Object(label, box, element.findtext("difficult", "0").strip() == "1")

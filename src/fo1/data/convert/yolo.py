@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,50 +28,69 @@ def read_yolo(
     has `kpt_shape`. An image without a label file holds nothing. Raises `RecordError` for another layout.
     """
     problems = problems or Problems()
-    config_path = path if path.suffix in (".yaml", ".yml") else path / "data.yaml"
-    config = _config(config_path)
-    root = config_path.parent
-    names = _names(config, root)
-    for folder in [images] if images else _folders(config, root, split):
-        labels = _labels_of(folder, root)
+    layout = Layout.of(path, images, split)
+    for folder in layout.images:
+        labels = layout.labels_of(folder)
         pictures = Images(folder, problems)
         for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
             inner = file.relative_to(folder)
             image = pictures.ref(inner.as_posix())
             if image is None or image.size is None:
                 continue
-            text = labels / inner.with_suffix(".txt")
-            objects = _objects(text, image.size, names, "kpt_shape" in config, problems)
-            yield assemble(image, objects, names.values(), inner.as_posix())
+            objects = _objects(labels / inner.with_suffix(".txt"), image.size, layout, problems)
+            yield assemble(image, objects, layout.names.values(), inner.as_posix())
 
 
-def _objects(
-    path: Path, size: tuple[int, int], names: Mapping[int, str], keypoints: bool, problems: Problems
-) -> list[Object]:
-    if not path.exists():
-        return []
-    objects = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        first, *rest = line.split()
-        try:
-            label, values = names.get(int(first)), [float(value) for value in rest]
-        except ValueError:
-            problems.add("line is not `class cx cy w h`", place)
-            continue
-        if label is None:
-            problems.add("unknown category id", f"{place}, class {first}")
-            continue
-        corners = _corners(values[:4] if keypoints else values)
-        if corners is not None and not all(-_SLACK <= value <= 1 + _SLACK for value in corners):
-            problems.add("box is not in shares of the image (0 to 1)", place)
-            objects.append(Object(label, None))
-            continue
-        pixels = corners and [value * size[i % 2] for i, value in enumerate(corners)]
-        objects.append(Object(label, sound_box(pixels, size, place, problems)))
-    return objects
+@dataclass(frozen=True)
+class Layout:
+    """Where things are. images: folders of the split. keypoints: do they follow each box?"""
+
+    root: Path
+    images: tuple[Path, ...]
+    names: Mapping[int, str]
+    keypoints: bool
+
+    @classmethod
+    def of(cls, path: Path, images: Path | None, split: str) -> Layout:
+        """See `read_yolo`. Raises `RecordError`."""
+        config_path = path if path.suffix in (".yaml", ".yml") else path / "data.yaml"
+        config, root = _config(config_path), config_path.parent
+        names = _names(config, root)
+        folders = [images] if images else _folders(config, root, split)
+        return cls(root, tuple(folders), names, "kpt_shape" in config)
+
+    def labels_of(self, images: Path) -> Path:
+        """The labels of a folder of images. Raises `RecordError` if there is no folder of them."""
+        return _labels_of(images, self.root)
+
+
+def _objects(path: Path, size: tuple[int, int], layout: Layout, problems: Problems) -> list[Object]:
+    lines = enumerate(read_lines(path), start=1) if path.exists() else ()
+    objects = (
+        read_line(line, size, layout, f"{path}, line {n}", problems) for n, line in lines if line.strip()
+    )
+    return [thing for thing in objects if thing is not None]
+
+
+def read_line(
+    line: str, size: tuple[int, int], layout: Layout, place: str, problems: Problems
+) -> Object | None:
+    """One line on an image of (width, height); None, and a problem, if it is no such line."""
+    first, *rest = line.split()
+    try:
+        label, values = layout.names.get(int(first)), [float(value) for value in rest]
+    except ValueError:
+        problems.add("line is not `class cx cy w h`", place)
+        return None
+    if label is None:
+        problems.add("unknown category id", f"{place}, class {first}")
+        return None
+    corners = _corners(values[:4] if layout.keypoints else values)
+    if corners is not None and not all(-_SLACK <= value <= 1 + _SLACK for value in corners):
+        problems.add("box is not in shares of the image (0 to 1)", place)
+        return Object(label, None)
+    pixels = corners and [value * size[i % 2] for i, value in enumerate(corners)]
+    return Object(label, sound_box(pixels, size, place, problems))
 
 
 def _corners(values: list[float]) -> list[float] | None:

@@ -1,0 +1,1 @@
+"""A model behind HTTP: `fo1 serve`."""
