@@ -164,7 +164,7 @@ def test_a_bad_threshold_is_told_before_the_work(run: Run, images: Path) -> None
 def test_a_real_folder(model: FO1, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = Path(__file__).parents[2] / "photos"
     monkeypatch.setattr("fo1.cli.common.load_model", lambda settings: model)
-    words = ("label", photos / "kitten.jpg", photos / "chickens.jpg", "-l", "cat, chicken", "-o", "out")
+    words = ("label", photos / "cat_face.jpg", photos / "chickens.jpg", "-l", "cat, chicken", "-o", "out")
     assert run(*words, "--format", "coco").exit_code == 0
     data = json.loads(Path("out/coco/annotations.json").read_text())
     names = {category["id"]: category["name"] for category in data["categories"]}

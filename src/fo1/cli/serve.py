@@ -12,35 +12,48 @@ from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Model, Proposer, Setti
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STOP_SECONDS = 120
 
+Host = Annotated[str, typer.Option(help="Where to listen; 0.0.0.0 is every network this machine is in.")]
+Port = Annotated[int, typer.Option(min=0, max=65535)]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FO1_API_KEY",
+        metavar="KEY",
+        help="What clients must send as Authorization: Bearer KEY; better set FO1_API_KEY.",
+        show_default=False,
+    ),
+]
+Urls = Annotated[
+    bool, typer.Option("--urls", help="Fetch images from public web addresses that clients name.")
+]
+Batch = Annotated[int, typer.Option(min=1, help="Most requests worked on together.")]
+Wait = Annotated[float, typer.Option(min=0, help="Milliseconds to wait for others.")]
+Queue = Annotated[int, typer.Option(min=1, help="Most requests at once; others hear 429.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")]
+Body = Annotated[float, typer.Option(min=0.001, help="MiB of a request.")]
+Pixels = Annotated[float, typer.Option(min=0.001, help="Millions of an image.")]
+Tokens = Annotated[int, typer.Option(min=48, help="Of an answer.")]
+Kept = Annotated[int, typer.Option(min=1, help="Most scenes that are kept.")]
+Memory = Annotated[float, typer.Option(min=1, help="MiB of all of them.")]
+Seconds = Annotated[float, typer.Option(min=1, help="How long one is kept unused.")]
+
 
 def serve(
     model: Model = DEFAULT_MODEL,
-    host: Annotated[
-        str, typer.Option(help="Where to listen; 0.0.0.0 is every network this machine is in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="FO1_API_KEY",
-            metavar="KEY",
-            help="What clients must send as Authorization: Bearer KEY; better set FO1_API_KEY.",
-            show_default=False,
-        ),
-    ] = None,
-    urls: Annotated[
-        bool, typer.Option("--urls", help="Fetch images from public web addresses that clients name.")
-    ] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Most requests worked on together.")] = 8,
-    wait: Annotated[float, typer.Option(min=0, help="Milliseconds to wait for others.")] = 5.0,
-    queue: Annotated[int, typer.Option(min=1, help="Most requests at once; others hear 429.")] = 64,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up.")] = 60.0,
-    max_body: Annotated[float, typer.Option(min=0.001, help="MiB of a request.")] = 32.0,
-    max_pixels: Annotated[float, typer.Option(min=0.001, help="Millions of an image.")] = 40.0,
-    max_tokens: Annotated[int, typer.Option(min=48, help="Of an answer.")] = 1024,
-    scenes: Annotated[int, typer.Option(min=1, help="Most scenes that are kept.")] = 256,
-    scene_memory: Annotated[float, typer.Option(min=1, help="MiB of all of them.")] = 1024.0,
-    scene_seconds: Annotated[float, typer.Option(min=1, help="How long one is kept unused.")] = 600.0,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    api_key: Key = None,
+    urls: Urls = False,
+    batch: Batch = 8,
+    wait: Wait = 5.0,
+    queue: Queue = 64,
+    timeout: Timeout = 60.0,
+    max_body: Body = 32.0,
+    max_pixels: Pixels = 40.0,
+    max_tokens: Tokens = 1024,
+    scenes: Kept = 256,
+    scene_memory: Memory = 1024.0,
+    scene_seconds: Seconds = 600.0,
     proposer: Proposer = None,
     device: Device = None,
     dtype: Dtype = None,
