@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -21,7 +22,7 @@ from fo1.serving.ray_app import application, from_arguments
 from serving.pictures import data_url, png
 from tiny import picture, region_model
 
-COUNT = 40
+COUNT, ROUNDS = 40, 20
 
 
 def load(seen: Path) -> FO1:
@@ -55,13 +56,18 @@ def test_two_replicas(address: str, tmp_path: Path, tiny_fo1: FO1) -> None:
         answer = httpx.post(f"{address}/v1/detect", json=asked, headers=known, timeout=60)
         return answer.json()["detections"]
 
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(ask, range(COUNT)))
-    for number, said in enumerate(answers):
-        assert said == tiny_fo1.look(picture(number, (80, 60))).detect("a, b", 0).to_dicts(), number
+    truth = [tiny_fo1.look(picture(i, (80, 60))).detect("a, b", 0).to_dicts() for i in range(COUNT)]
+    counts: list[float] = []
+    for rounds in range(1, ROUNDS + 1):  # on a busy machine the second replica may be late
+        with ThreadPoolExecutor(8) as clients:
+            assert list(clients.map(ask, range(COUNT))) == truth
+        counts = answered(address, known)
+        assert sum(counts) == rounds * COUNT
+        if len(counts) == 2 and min(counts) > 0:
+            break
+        time.sleep(1)
+    assert len(counts) == 2 and min(counts) > 0
     assert len(list(tmp_path.iterdir())) == 2
-    counts = answered(address, known)
-    assert len(counts) == 2 and min(counts) > 0 and sum(counts) == COUNT
 
 
 def answered(address: str, headers: dict[str, str]) -> list[float]:
