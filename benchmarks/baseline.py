@@ -10,12 +10,11 @@ that its users choose.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
+from asked_scenes import parser, samples
 from PIL import Image
 
 import fo1
@@ -23,7 +22,6 @@ from fo1.boxes import clip, nms
 from fo1.checkpoints.native import bundled_proposer
 from fo1.encoders import names
 from fo1.encoders.nanodet import NanoDet
-from fo1.evaluation.benchmarks import BENCHMARKS
 from fo1.evaluation.benchmarks.name_groups import NameGroup
 from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.matching import match
@@ -120,17 +118,10 @@ def table(model: Ranking, own: float, detector: Ranking) -> str:
 
 
 def main() -> None:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--model", default="fo1-smol")
-    parser.add_argument("--split", default="real")
-    parser.add_argument("--data", type=Path, default=Path("photos"))
-    parser.add_argument("--pictures", type=int)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__).parse_args()
     model, detector = fo1.load(arguments.model), Detector(bundled_proposer().encoder)
-    samples = BENCHMARKS.get("fo1-scenes")().open(arguments.data, arguments.split)[: arguments.pictures]
-    ours, theirs = Ranking(), Ranking()
-    for sample in samples:
+    ours, theirs, pictures = Ranking(), Ranking(), samples(arguments)
+    for sample in pictures:
         labels = [label for label in sample.truth.labels if NameGroup.of(label) is NameGroup.coco]
         image = load_image(sample.image)
         # Asked as in the benchmark, other labels and all.
@@ -139,7 +130,7 @@ def main() -> None:
             ours.add(*answer.boxes(label), sample.truth, label)
             theirs.add(*detector.find(*seen, label), sample.truth, label)
     print(table(ours, model.settings.threshold, theirs))
-    print(f"\n{len(samples)} pictures, {ours.things} things, {len(ours.absent)} absent labels")
+    print(f"\n{len(pictures)} pictures, {ours.things} things, {len(ours.absent)} absent labels")
 
 
 if __name__ == "__main__":

@@ -10,19 +10,17 @@ Regions that overlap a thing of the label by 0.5 are right, those below 0.3 wron
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
+from asked_scenes import parser, samples
 from numpy.typing import NDArray
 
 import fo1
 from fo1.boxes import claims, iou
-from fo1.evaluation.benchmarks import BENCHMARKS
 from fo1.evaluation.calibration import Calibration
 from fo1.evaluation.metrics import ranking, share
 from fo1.evaluation.truth import BoxTruth
@@ -136,17 +134,11 @@ class Tally:
 
 
 def main() -> None:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--model", default="fo1-smol")
-    parser.add_argument("--split", default="real")
-    parser.add_argument("--data", type=Path, default=Path("photos"))
-    parser.add_argument("--pictures", type=int, default=26)
-    parser.add_argument("--labels", type=int, default=6, help="asked in a picture, present ones first")
-    arguments = parser.parse_args()
+    asked = parser(__doc__, pictures=26)
+    asked.add_argument("--labels", type=int, default=6, help="asked in a picture, present ones first")
+    arguments = asked.parse_args()
     model, tally = fo1.load(arguments.model), Tally()
-    samples = BENCHMARKS.get("fo1-scenes")().open(arguments.data, arguments.split)[: arguments.pictures]
-    for sample in samples:
+    for sample in samples(arguments):
         tally.add(model.look(sample.image), sample.truth, list(sample.truth.labels)[: arguments.labels])
     print(tally.ways(len(samples)), tally.thresholds(), sep="\n\n")
 

@@ -9,18 +9,16 @@ holds likelier for that region, of all it knows.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
+from asked_scenes import parser, samples
 from numpy.typing import NDArray
 
 import fo1
 from fo1.boxes import area
 from fo1.evaluation.analysis import SIZE_EDGES, SIZES
-from fo1.evaluation.benchmarks import BENCHMARKS
 from fo1.evaluation.benchmarks.name_groups import NameGroup
 from fo1.evaluation.diagnosis import Fault, Miss, faults, missed
 from fo1.evaluation.grounded import Grounded
@@ -112,17 +110,10 @@ def _listed(pairs: Counter[tuple[str, str]]) -> str:
 
 
 def main() -> None:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--model", default="fo1-smol")
-    parser.add_argument("--split", default="real")
-    parser.add_argument("--data", type=Path, default=Path("photos"))
-    parser.add_argument("--pictures", type=int)
-    arguments = parser.parse_args()
+    arguments = parser(__doc__).parse_args()
     model = fo1.load(arguments.model)
     tally = Tally(model.settings.threshold)
-    samples = BENCHMARKS.get("fo1-scenes")().open(arguments.data, arguments.split)[: arguments.pictures]
-    for sample in samples:
+    for sample in samples(arguments):
         tally.add(model.look(sample.image), sample.truth)
     print(tally.table(), tally.told(), sep="\n\n")
 

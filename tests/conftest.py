@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from fo1 import FO1
     from fo1.model import RegionModel
+    from fo1.scene import Scene
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,22 @@ def tiny_fo1(tiny_model: RegionModel) -> FO1:
     from fo1.pipeline import FO1
 
     return FO1(tiny_model, ModelConfig("tiny"))
+
+
+@pytest.fixture
+def scene(tiny_fo1: FO1) -> Scene:
+    """A picture that the tiny model has looked at."""
+    from tiny import picture
+
+    return tiny_fo1.look(picture(0))
+
+
+@pytest.fixture
+def apart(tiny_fo1: FO1) -> Scene:
+    """The same picture with regions that overlap too little to be duplicates."""
+    from tiny import BOXES, picture
+
+    return tiny_fo1.look(picture(0), [[80 * x1, 60 * y1, 80 * x2, 60 * y2] for x1, y1, x2, y2 in BOXES[:5]])
 
 
 @pytest.fixture(scope="session")

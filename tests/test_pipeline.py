@@ -14,23 +14,6 @@ from fo1.types import Regions
 from tiny import BOXES, picture, region_model
 
 
-@pytest.fixture
-def scene(tiny_fo1: FO1) -> Scene:
-    return tiny_fo1.look(picture(0))
-
-
-@pytest.fixture
-def apart(tiny_fo1: FO1) -> Scene:
-    """The same picture with regions that overlap too little to be duplicates."""
-    return tiny_fo1.look(picture(0), np.array(BOXES[:5]) * [80, 60, 80, 60])
-
-
-def middle(scores: np.ndarray) -> float:
-    """A threshold between the scores."""
-    ordered = np.sort(scores)
-    return float(ordered[len(ordered) // 2 - 1] / 2 + ordered[len(ordered) // 2] / 2)
-
-
 def test_a_scene_has_the_proposers_regions(scene: Scene) -> None:
     assert len(scene.regions) == len(BOXES) and scene.regions.image_size == (80, 60)
     assert scene.regions.xyxy[4].tolist() == [20, 15, 60, 45]

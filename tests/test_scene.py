@@ -17,17 +17,6 @@ from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene, Settings
 from tiny import BOXES, StubProposer, picture, region_model
 
 
-@pytest.fixture
-def scene(tiny_fo1: FO1) -> Scene:
-    return tiny_fo1.look(picture(0))
-
-
-@pytest.fixture
-def apart(tiny_fo1: FO1) -> Scene:
-    """The same picture with regions that overlap too little to be duplicates."""
-    return tiny_fo1.look(picture(0), np.array(BOXES[:5]) * [80, 60, 80, 60])
-
-
 def middle(scores: np.ndarray) -> float:
     """A threshold between the scores."""
     ordered = np.sort(scores)

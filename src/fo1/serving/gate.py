@@ -18,6 +18,7 @@ from fo1.serving.metrics import Metrics
 from fo1.serving.problems import Problem, busy
 
 OPEN = ("/", "/healthz", "/readyz")
+GONE = 499  # nginx's number for a client that left before its answer
 SHARE = "fo1.share"
 DRAIN_SECONDS = 2.0
 
@@ -54,18 +55,22 @@ class Gate:
         visit = _Visit(send)
         try:
             await self._pass(scope, receive, visit)
+            visit.status = visit.status or GONE
+        except asyncio.CancelledError:
+            visit.status = visit.status or GONE
+            raise
         except Problem as problem:
             if not visit.heard:
                 await _drain(receive, self._limits.body)
             if not visit.status:
                 await problem.response()(scope, receive, visit.send)
-        except Exception:
-            visit.status = visit.status or 500  # which is said further out
-            raise
         finally:
-            spent = time.perf_counter() - visit.since
-            self._metrics.request(_path(scope), visit.status or 499, spent)
-            if scope["path"].startswith("/v1/") and visit.status < 400:
+            spent, status = (
+                time.perf_counter() - visit.since,
+                visit.status or 500,
+            )  # which is said further out
+            self._metrics.request(_path(scope), status, spent)
+            if scope["path"].startswith("/v1/") and status < 400:
                 self._usual += 0.1 * (spent - self._usual)
 
     async def _pass(self, scope: Scope, receive: Receive, visit: _Visit) -> None:
