@@ -17,6 +17,9 @@ def test_a_label_stays_that_holds_its_own_against_the_best_other() -> None:
     assert (found.decision, found.final, found.right) == (Decision.accept, "cup", True)
     assert (found.confidence, found.other, found.chance) == (0.25, "dog", 0.3)
     assert found.names == (("mug", 0.4),)
+    told = found.to_dict()
+    assert told["decision"] == "accept" and told["final"] == "cup"
+    assert told["names"] == [{"name": "mug", "chance": 0.4}]
 
 
 def test_a_label_that_does_not_is_replaced_by_a_sure_one_and_else_rejected() -> None:

@@ -63,10 +63,7 @@ def count(images: Iterable[Judged]) -> dict[str, Counter[str]]:
 
 def entry(one: Judged) -> Row:
     """What is to say of one image."""
-    boxes = [
-        {"box": box, "decision": v.decision.value, **{k: w for k, w in vars(v).items() if k != "decision"}}
-        for v, box in zip(one.verdicts, one.boxes, strict=True)
-    ]
+    boxes = [{"box": box, **v.to_dict()} for v, box in zip(one.verdicts, one.boxes, strict=True)]
     return {"image": one.file, "size": list(one.size), "boxes": boxes, "missed": one.missed}
 
 

@@ -68,6 +68,15 @@ class Verdict:
             self.decision
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, as reports and the server say it."""
+        return {
+            **vars(self),
+            "decision": self.decision.value,
+            "final": self.final,
+            "names": [{"name": name, "chance": chance} for name, chance in self.names],
+        }
+
 
 def verdicts(row: Mapping[str, Any], limits: Limits) -> list[Verdict]:
     """One for each box of a row, see `fo1.labeling.judging.weigh`."""

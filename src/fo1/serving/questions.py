@@ -188,21 +188,7 @@ class Judging(Question):
         return Judge(about, tuple(self.labels), kept, Verdicts(self.accept, self.relabel, self.score))
 
     def document(self, value: list[Verdict]) -> dict[str, Any]:
-        return {
-            "verdicts": [
-                {
-                    "label": one.label,
-                    "decision": one.decision.value,
-                    "final": one.final,
-                    "confidence": one.confidence,
-                    "score": one.score,
-                    "other": one.other,
-                    "chance": one.chance,
-                    "names": [{"name": name, "chance": chance} for name, chance in one.names],
-                }
-                for one in value
-            ]
-        }
+        return {"verdicts": [one.to_dict() for one in value]}
 
 
 class Pictured(Strict):
