@@ -45,12 +45,21 @@ class Begun:
         shared.layers = [copy(layer) for layer in self.kept.layers]
         return shared
 
+    def until(self, length: int) -> Begun:
+        """Its own first tokens, if only text was read after them. The tensors are shared."""
+        cut = self.cache()
+        for layer in cut.layers:
+            layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
+        following = self.following - len(self.ids) + length
+        return replace(self, ids=self.ids[:length], kept=cut, following=following)
+
 
 @dataclass(frozen=True)
 class Encoded:
     """One image as the language model will read it.
 
-    regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, K may be 0.
+    regions: N boxes, original pixels. embeddings: (N, D). evidence: (N, K) class probabilities, those that a
+    gallery recalls among them; K may be 0.
     sight: what the base's own eyes make of the image. image_tokens: (M, D) that fill the image slots of a
     base without eyes, M = 0 for others. begun: beginnings of prompts about it that were read already.
     named: `RegionModel.name_logits` of its regions, once they were wanted.
@@ -160,16 +169,17 @@ class RegionModel(nn.Module):
     def pooled(self, images: Sequence[Image.Image], regions: Sequence[Regions]) -> list[RegionFeatures]:
         """Features of the regions of images that are only parts of what the base is shown."""
         seen = zip(self.family.see(images), self._auxiliary_maps(images), regions, strict=True)
-        return [self.encoder.pool(sight.maps, maps, one) for sight, maps, one in seen]
+        return [self.encoder.recall(self.encoder.pool(sight.maps, maps, one)) for sight, maps, one in seen]
 
     def _auxiliary_maps(self, images: Sequence[Image.Image]) -> list[FeatureMaps | None]:
         return [None] * len(images) if self.auxiliary is None else list(self.auxiliary(images))
 
     def embed(self, features: RegionFeatures, regions: Regions, sight: Sight) -> Encoded:
         """What `pool` made of an image, as the language model will read it; gradients as they are enabled."""
+        features = self.encoder.recall(features)
         embeddings, count = self.encoder.embed(features), len(regions)
         tokens = embeddings[count:] if self.family.blind else embeddings[:0]
-        return Encoded(regions, embeddings[:count], features.evidence[:count], sight, tokens)
+        return Encoded(regions, embeddings[:count], features.said[:count], sight, tokens)
 
     def bound(self, encoded: Sequence[Encoded]) -> AbstractContextManager[None]:
         """Within this context the base reads and writes about these images, one per row of a batch."""

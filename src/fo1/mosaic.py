@@ -60,7 +60,7 @@ def encode_tiled(model: RegionModel, image: Image.Image, given: Regions | None, 
             index = torch.from_numpy(row).to(embeddings.device)
             placed = torch.from_numpy(clip(regions.xyxy[row], image.size)).to(embeddings.device) / frame
             embeddings[index] = model.encoder.embed(replace(features, boxes=placed))
-            evidence[index] = features.evidence
+            evidence[index] = features.said
     return replace(whole, embeddings=embeddings, evidence=evidence)
 
 

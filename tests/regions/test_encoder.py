@@ -9,6 +9,7 @@ from fo1.regions.branches import LevelBranch
 from fo1.regions.connector import Connector
 from fo1.regions.encoder import Fusion, FusionConfig, HybridRegionEncoder, Position, RegionFeatures
 from fo1.regions.evidence import NameEvidence
+from fo1.regions.gallery import Gallery
 from fo1.regions.namers import Namer
 from fo1.regions.position import box_embedding
 from fo1.types import Regions
@@ -192,3 +193,32 @@ def test_features_take_and_stack() -> None:
     torch.testing.assert_close(encoder.embed(swapped), both[[2, 0]])
     again = RegionFeatures.stack([features.take(torch.tensor([0])), features.take(torch.tensor([1, 2]))])
     assert torch.equal(again.primary, features.primary) and torch.equal(again.evidence, features.evidence)
+
+
+def test_a_gallery_is_seen_and_what_it_recalls_is_evidence() -> None:
+    words = torch.zeros(5, 10)
+    words[4, 2] = 5.0  # the second name of the gallery
+    gallery = Gallery(24, names=2, width=6, examples=1)
+    gallery.basis.copy_(torch.randn(24, 6, generator=torch.Generator().manual_seed(0)))
+    encoder = HybridRegionEncoder(
+        LevelBranch((16,)),
+        LevelBranch((8,)),
+        Connector(HybridRegionEncoder.connector_width(FusionConfig(), 16, 8, 3 + 6), 12, 10),
+        FusionConfig(),
+        evidence=plain_evidence(words[:1], words[1:3], words[3:]),
+        auxiliary_namer=Fixed(3),
+        gallery=gallery,
+    ).eval()
+    features = encoder.pool(maps(16, 8, 0), maps(8, 16, 1), REGIONS)
+    assert features.recalled is None
+    torch.testing.assert_close(encoder.recall(features).said, torch.cat([features.evidence, torch.zeros(3, 2)], 1))
+    before = encoder.embed(features)
+    gallery.examples[1, 0] = gallery.project(encoder.hybrid(features))[2]
+    recalled = encoder.recall(features)
+    assert recalled.said.shape == (3, 5) and recalled.recalled is not None and recalled.recalled[2, 1] > 0.99
+    changed = encoder.embed(features) - before
+    assert changed[2, 2].item() == pytest.approx(5.0 * 4 / 5, abs=0.05)  # words are centred on their mean
+    torch.testing.assert_close(encoder.embed(recalled), encoder.embed(features))
+    some = RegionFeatures.stack([recalled.take(torch.tensor([1])), recalled.take(torch.tensor([2]))])
+    assert some.recalled is not None and torch.equal(some.recalled, recalled.recalled[1:])
+    assert encoder.recall(recalled) is recalled

@@ -21,6 +21,7 @@ from fo1.regions.branches import LevelBranch, ScaleBranch
 from fo1.regions.connector import Connector
 from fo1.regions.encoder import FusionConfig, HybridRegionEncoder
 from fo1.regions.evidence import NameEvidence
+from fo1.regions.gallery import Gallery
 from fo1.regions.lexicon import Lexicon
 from fo1.regions.namers import ClassifierNamer, DetectorNamer
 from fo1.vlm.blind import BlindFamily
@@ -29,7 +30,6 @@ from fo1.vlm.splice import RegionSplice
 from fo1.vlm.words import phrase_means
 
 FUSION = FusionConfig(fusion="concat", position="concat", position_width=128, normalise=True)
-CHAT = ChatFormat(region_slots=False, label_space=True)
 
 
 def build_model(
@@ -43,7 +43,8 @@ def build_model(
     lexicon: names that compete for regions.
     """
     vocabulary = RegionVocabulary.extend(tokenizer, config.capacity)
-    prompts = PromptBuilder(tokenizer, vocabulary, CHAT)
+    chat = ChatFormat(region_slots=False, label_space=True, pointing=config.pointing)
+    prompts = PromptBuilder(tokenizer, vocabulary, chat)
     width = base.get_input_embeddings().get_parameter("weight").shape[1]
     detector = NanoDet(config.detector_side)
     pyramid = EfficientNetPyramid(EfficientNetLite(), config.classifier_sides)
@@ -53,11 +54,15 @@ def build_model(
     namers = DetectorNamer(), ClassifierNamer(network.classifier)
     classes = names.coco(), names.imagenet()
     aliases, alias_of = zip(*names.everyday(), strict=True)
-    inputs = HybridRegionEncoder.connector_width(
-        FUSION, primary.out_channels, auxiliary.out_channels, sum(n.classes for n in namers)
-    )
+    widths = primary.out_channels, auxiliary.out_channels
+    gallery, recalled = None, tuple(lexicon[: config.gallery_names])
+    if recalled:
+        channels, _ = FUSION.widths(*widths)
+        gallery = Gallery(channels, len(recalled), config.gallery_width, config.gallery_examples)
+    more = sum(n.classes for n in namers) + (0 if gallery is None else gallery.width)
+    inputs = HybridRegionEncoder.connector_width(FUSION, *widths, more)
     evidence = NameEvidence(
-        [phrase_means(base, prompts, c) for c in classes],
+        [phrase_means(base, prompts, c) for c in (*classes, *([recalled] if recalled else ()))],
         phrase_means(base, prompts, aliases),
         torch.tensor(alias_of),
     )
@@ -69,6 +74,7 @@ def build_model(
         auxiliary_namer=namers[0],
         primary_namer=namers[1],
         evidence=evidence,
+        gallery=gallery,
     )
     words = phrase_means(base, prompts, lexicon) if lexicon else None
     return RegionModel(
@@ -76,7 +82,7 @@ def build_model(
         prompts,
         RegionSplice(vocabulary, width, RegionPointer(width, config.pointer_rank)),
         encoder,
-        BlindFamily(base, pyramid, cast(int, vocabulary.image_slot), CHAT),
+        BlindFamily(base, pyramid, cast(int, vocabulary.image_slot), chat),
         auxiliary=detector,
         proposer=NanoDetProposer(detector, Selection(**config.proposals)),  # type: ignore[arg-type]
         primary=pyramid,

@@ -20,6 +20,9 @@ class ModelConfig:
     base: name of the base language model (see `checkpoints/base.py`). capacity: regions one prompt can hold.
     detector_side: NanoDet's longest input side, pixels. classifier_sides: the image pyramid's.
     proposals: keyword arguments of `Selection`. hidden: the connector's. pointer_rank, lora_rank: see there.
+    gallery_names, gallery_width, gallery_examples: sizes of the `Gallery` of the lexicon's first names; no
+    names, no gallery.
+    pointing: see `ChatFormat`.
     threshold: region score from which `detect` reports a region. temperature: divides pointer logits.
     """
 
@@ -37,6 +40,10 @@ class ModelConfig:
     embedding_rms: float = 0.1
     pointer_rank: int = 256
     lora_rank: int = 16
+    gallery_names: int = 0
+    gallery_width: int = 256
+    gallery_examples: int = 4
+    pointing: str = ""
     threshold: float = 0.5
     temperature: float = 1.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from fo1.encoders.feature_maps import FeatureMaps
 from fo1.regions.branches import Branch
 from fo1.regions.connector import Connector
 from fo1.regions.evidence import NameEvidence
+from fo1.regions.gallery import Gallery
 from fo1.regions.namers import Namer
 from fo1.regions.position import box_embedding
 from fo1.types import Regions
@@ -28,36 +29,40 @@ class RegionFeatures:
 
     primary: (N, Cp), auxiliary: (N, Ca), evidence: (N, K) class probabilities (K may be 0),
     boxes: (N, 4) xyxy as fractions of the image's width and height. All float32.
+    recalled: (N, V) what a gallery makes of them, V = 0 without one; None until it was asked.
     """
 
     primary: Tensor
     auxiliary: Tensor
     evidence: Tensor
     boxes: Tensor
+    recalled: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
 
+    @property
+    def said(self) -> Tensor:
+        """(N, K + V): class probabilities, and what was recalled."""
+        return self.evidence if self.recalled is None else torch.cat([self.evidence, self.recalled], dim=1)
+
     def take(self, rows: Tensor) -> RegionFeatures:
         """The features of the regions at `rows`."""
-        return replace(
-            self,
-            primary=self.primary[rows],
-            auxiliary=self.auxiliary[rows],
-            evidence=self.evidence[rows],
-            boxes=self.boxes[rows],
-        )
+        return self._each(lambda value: value[rows])
 
     @classmethod
     def stack(cls, parts: Sequence[RegionFeatures]) -> RegionFeatures:
-        """The regions of several, one after another."""
-        return cls(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+        """The regions of several, one after another; all have recalled, or none."""
+        names = [f.name for f in fields(cls) if getattr(parts[0], f.name) is not None]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
     def float(self) -> RegionFeatures:
         """In float32, from a cache in half precision."""
-        return RegionFeatures(
-            self.primary.float(), self.auxiliary.float(), self.evidence.float(), self.boxes.float()
-        )
+        return self._each(Tensor.float)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> RegionFeatures:
+        known = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return RegionFeatures(**{name: change(value) for name, value in known.items()})
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class HybridRegionEncoder(nn.Module):
 
     primary, auxiliary: the branches; no auxiliary one with `fusion="primary"`. connector: its input
     width must be `connector_width(...)`.
-    namers: what the encoders call a region; with them comes `evidence`.
+    namers: what the encoders call a region; with them comes `evidence`, which weighs also what a `gallery`
+        recalls.
     """
 
     def __init__(
@@ -100,16 +106,21 @@ class HybridRegionEncoder(nn.Module):
         primary_namer: Namer | None = None,
         auxiliary_namer: Namer | None = None,
         evidence: NameEvidence | None = None,
+        gallery: Gallery | None = None,
     ) -> None:
         super().__init__()
         self.primary, self.auxiliary, self.connector, self.config = primary, auxiliary, connector, config
         self.primary_namer, self.auxiliary_namer, self.evidence = primary_namer, auxiliary_namer, evidence
+        self.gallery = gallery
 
     @staticmethod
-    def connector_width(config: FusionConfig, primary: int, auxiliary: int, names: int = 0) -> int:
-        """The connector's input width, from the branches' widths and the number of evidence classes."""
+    def connector_width(config: FusionConfig, primary: int, auxiliary: int, more: int = 0) -> int:
+        """The connector's input width, from the branches' widths.
+
+        more: the number of evidence classes, and the gallery's width.
+        """
         fused, position = config.widths(primary, auxiliary)
-        return fused + (position if config.position == "concat" else 0) + names
+        return fused + (position if config.position == "concat" else 0) + more
 
     def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> RegionFeatures:
         """The part that frozen encoders decide; cached in training."""
@@ -131,19 +142,31 @@ class HybridRegionEncoder(nn.Module):
             pooled_primary, pooled_auxiliary, torch.cat(named, dim=1), (in_primary - offset) / frame
         )
 
-    def fuse(self, features: RegionFeatures) -> Tensor:
-        """The hybrid region feature, (N, fused width)."""
+    def recall(self, features: RegionFeatures) -> RegionFeatures:
+        """The same features, and what the gallery makes of them."""
+        if self.gallery is None or features.recalled is not None:
+            return features
+        return replace(features, recalled=self.gallery(self.hybrid(features)))
+
+    def hybrid(self, features: RegionFeatures) -> Tensor:
+        """Both branches as one feature, (N, fused width), wherever the box is."""
         primary, auxiliary = features.primary, features.auxiliary
         if self.config.normalise:
             primary = F.layer_norm(primary, primary.shape[-1:])
             auxiliary = F.layer_norm(auxiliary, auxiliary.shape[-1:])
-        fused = {
+        return {
             "concat": lambda: torch.cat([auxiliary, primary], dim=1),
             "mean": lambda: (auxiliary + primary) / 2,
             "primary": lambda: primary,
             "auxiliary": lambda: auxiliary,
         }[self.config.fusion]()
-        _, width = self.config.widths(primary.shape[1], auxiliary.shape[1])
+
+    def fuse(self, features: RegionFeatures) -> Tensor:
+        """The hybrid region feature with its position, (N, fused width)."""
+        return self._placed(self.hybrid(features), features)
+
+    def _placed(self, fused: Tensor, features: RegionFeatures) -> Tensor:
+        _, width = self.config.widths(features.primary.shape[1], features.auxiliary.shape[1])
         if self.config.position == "none":
             return fused
         position = box_embedding(features.boxes, (1.0, 1.0), width)
@@ -151,12 +174,16 @@ class HybridRegionEncoder(nn.Module):
 
     def embed(self, features: RegionFeatures) -> Tensor:
         """Region embeddings (N, D) in the connector's dtype."""
-        fused = self.fuse(features)
+        hybrid = self.hybrid(features)
+        seen = [self._placed(hybrid, features)]
         dtype = next(self.connector.mlp.parameters()).dtype
         if self.evidence is None:
-            return self.connector(fused.to(dtype))
-        seen = torch.cat([fused, features.evidence], dim=1)
-        return self.connector(seen.to(dtype), self.evidence(features.evidence).to(dtype))
+            return self.connector(seen[0].to(dtype))
+        seen.append(features.evidence)
+        if self.gallery is not None:
+            seen.append(self.gallery.project(hybrid) * self.gallery.width**0.5)  # as large as the rest
+        residual = self.evidence(self.recall(features).said)
+        return self.connector(torch.cat(seen, dim=1).to(dtype), residual.to(dtype))
 
     def forward(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> Tensor:
         """One image's region embeddings, (N, D)."""

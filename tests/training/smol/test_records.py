@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from fo1.regions.encoder import RegionFeatures
 from fo1.training.smol import records as module
 from fo1.training.smol.recipe import load_folder
-from fo1.training.smol.records import SceneRecord, load_records, save_records
+from fo1.training.smol.records import FIELDS, SceneRecord, load_records, save_records
 from training.miniature import record
 
 SQUARE, WIDE = [0.1, 0.1, 0.4, 0.5], [0.2, 0.6, 0.9, 0.8]
@@ -22,8 +20,9 @@ NOTHING = record([], [], [], ["sea"], seed=4)
 
 
 def same(one: SceneRecord, other: SceneRecord) -> None:
-    for field in fields(RegionFeatures):
-        a, b = getattr(one.features, field.name), getattr(other.features, field.name)
+    assert other.features.recalled is None
+    for field in FIELDS:
+        a, b = getattr(one.features, field), getattr(other.features, field)
         assert b.shape == a.shape
         torch.testing.assert_close(b.float(), a, rtol=1e-3, atol=1e-3)
     assert (other.names, other.uncertain, other.count) == (one.names, one.uncertain, one.count)
@@ -40,6 +39,7 @@ def test_a_shard_keeps_every_scene_even_without_names_or_regions(tmp_path: Path)
     for one, other in zip(given, loaded, strict=True):
         same(one, other)
     assert loaded[1].features.primary.dtype == torch.float16
+    assert [one.half for one in loaded] == [0, 1, 0, 1, 0, 1, 0]
 
 
 def test_a_folder_is_read_shard_by_shard_in_order(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def align(
     for step in range(stage.steps):
         chosen = [questions.subset(records[i], rng) for i in rng.integers(len(records), size=stage.batch)]
         features = RegionFeatures.stack([record.features for record in chosen]).float()
-        logits = model.own_logits(None, model.encoder.embed(features), features.evidence, phrases)
+        logits = model.own_logits(None, model.encoder.embed(features), features.said, phrases)
         taken = torch.zeros_like(logits)
         if model.lexicon is not None:
             taken = model.lexicon.penalty(logits, logits[known], phrases)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -18,6 +18,7 @@ from fo1.prompts.tasks import TASKS
 from fo1.prompts.vocabulary import region_name
 from fo1.regions.encoder import RegionFeatures
 from fo1.training.losses import Prepared
+from fo1.training.smol.gallery import Halves
 from fo1.training.smol.names import EVERYDAY
 from fo1.training.smol.records import SceneRecord
 from fo1.training.smol.thesaurus import Thesaurus
@@ -25,6 +26,15 @@ from fo1.types import Regions
 from fo1.vlm.family import Sight
 
 EVERYDAY_WORDS = sorted(EVERYDAY)
+PLACES: dict[str, Callable[[Tensor], Tensor]] = {
+    "left": lambda boxes: -boxes[:, [0, 2]].sum(1),
+    "right": lambda boxes: boxes[:, [0, 2]].sum(1),
+    "top": lambda boxes: -boxes[:, [1, 3]].sum(1),
+    "bottom": lambda boxes: boxes[:, [1, 3]].sum(1),
+    "biggest": lambda boxes: (boxes[:, 2:] - boxes[:, :2]).prod(1),
+    "smallest": lambda boxes: -(boxes[:, 2:] - boxes[:, :2]).prod(1),
+}
+"""What tells things of a name apart, and how much of it each of the boxes (G, 4) has."""
 LOW, HIGH = 0.4, 0.7  # IoU at which a box begins to count as the object, and from which it is the object
 
 
@@ -50,7 +60,8 @@ class QuestionConfig:
 
     present, absent: labels asked per scene, at most. hard: share of absent labels taken from the siblings of
     present names; everyday: share taken from everyday words. general: chance of a synonym or a wider word
-    instead of the name itself. namings: regions to describe, at most. regions: fewest and most shown.
+    instead of the name itself. references: things to tell apart by place or size, and namings: regions to
+    describe, at most. regions: fewest and most shown.
     """
 
     present: int = 5
@@ -58,12 +69,17 @@ class QuestionConfig:
     hard: float = 0.3
     everyday: float = 0.3
     general: float = 0.25
+    references: int = 4
     namings: int = 3
     regions: tuple[int, int] = (16, 64)
 
 
 class QuestionMaker:
-    """Asks about records. names: every name training may use, present or absent."""
+    """Asks about records.
+
+    names: every name training may use, present or absent. halves: what the gallery recalls of a record, for
+    models that have one.
+    """
 
     def __init__(
         self,
@@ -71,9 +87,10 @@ class QuestionMaker:
         thesaurus: Thesaurus,
         names: Sequence[str],
         config: QuestionConfig | None = None,
+        halves: Halves | None = None,
     ) -> None:
         self.prompts, self.thesaurus, self.names = prompts, thesaurus, list(names)
-        self.config = config or QuestionConfig()
+        self.config, self.halves = config or QuestionConfig(), halves
 
     def __call__(self, record: SceneRecord, rng: np.random.Generator) -> SeenScene:
         """Several questions about one scene, decided by `rng` alone."""
@@ -82,10 +99,10 @@ class QuestionMaker:
         root = sample.tree.add(self.prompts.prefix(image, record.count))
         labels = self._labels(record, rng)
         for task, asked in self._split(labels, rng):
-            question = self._question(sample, root, TASKS[task].fill(*asked), record.count)
+            pointing = self._pointing(sample, root, TASKS[task].fill(*asked), record.count)
             for label in asked:
                 naming = self.prompts.naming(label, record.count)
-                sample.pick(question, naming, label, self._target(record, label))
+                sample.pick(pointing, naming, label, self._target(record, label))
         self._refer(sample, root, record, rng)
         self._name_regions(sample, root, record, rng)
         self._ask(sample, root, record, labels, rng)
@@ -102,7 +119,8 @@ class QuestionMaker:
         if rng.random() < 0.5:
             keep = rng.permutation(keep)
         rows = torch.as_tensor(np.append(keep, count))
-        return replace(record, features=record.features.take(rows), overlap=record.overlap[rows[:-1]])
+        kept = replace(record, features=record.features.take(rows), overlap=record.overlap[rows[:-1]])
+        return kept if self.halves is None else self.halves(kept)
 
     def _labels(self, record: SceneRecord, rng: np.random.Generator) -> list[str]:
         present = list(dict.fromkeys(record.names))
@@ -180,36 +198,32 @@ class QuestionMaker:
     def _question(self, sample: Exercise, root: int, text: str, regions: int) -> int:
         return sample.tree.add(self.prompts.question(text, regions), root)
 
+    def _pointing(self, sample: Exercise, root: int, text: str, regions: int) -> int:
+        return sample.tree.child(self.prompts.pointing(text, regions), root)
+
     def _answer(self, sample: Exercise, question: int, text: str) -> None:
         sample.write(question, [*self.prompts.template(text), self.prompts.stop_id])
 
     def _refer(self, sample: Exercise, root: int, record: SceneRecord, rng: np.random.Generator) -> None:
-        """One of several things of a name, told apart by place or size."""
+        """Some of several things of a name, each told apart by place or size."""
         repeated = sorted({name for name in record.names if record.names.count(name) > 1})
-        if not repeated:
-            return
-        name = repeated[int(rng.integers(len(repeated)))]
-        if self._uncertain(record, name):
-            return
+        asked = [(name, word) for name in repeated if not self._uncertain(record, name) for word in PLACES]
+        for number in rng.permutation(len(asked))[: self.config.references]:
+            name, word = asked[number]
+            target = self._referred(record, name, word)
+            if target is not None:
+                phrase = f"the {word} {name}"
+                pointing = self._pointing(sample, root, TASKS["detect"].fill(phrase), record.count)
+                sample.pick(pointing, self.prompts.naming(phrase, record.count), phrase, target)
+
+    def _referred(self, record: SceneRecord, name: str, word: str) -> Tensor | None:
+        """(N,) what is right for "the WORD NAME"; None if that is not clear, or has no region."""
         alike = [i for i, other in enumerate(record.names) if self.thesaurus.matches(name, other)]
-        boxes = record.objects[alike]
-        measures = {
-            "left": -boxes[:, [0, 2]].sum(1),
-            "right": boxes[:, [0, 2]].sum(1),
-            "top": -boxes[:, [1, 3]].sum(1),
-            "bottom": boxes[:, [1, 3]].sum(1),
-            "biggest": (boxes[:, 2:] - boxes[:, :2]).prod(1),
-            "smallest": -(boxes[:, 2:] - boxes[:, :2]).prod(1),
-        }
-        word = list(measures)[int(rng.integers(len(measures)))]
-        best, second = measures[word].topk(2)[0].tolist()
-        target = self._overlap_target(record, [alike[int(measures[word].argmax())]])
+        measure = PLACES[word](record.objects[alike])
+        best, second = measure.topk(2)[0].tolist()
+        target = self._overlap_target(record, [alike[int(measure.argmax())]])
         clear = best - second > (0.1 if "st" not in word else 0.2 * abs(best))
-        if not clear or not (target > 0.5).any():
-            return
-        phrase = f"the {word} {name}"
-        question = self._question(sample, root, TASKS["detect"].fill(phrase), record.count)
-        sample.pick(question, self.prompts.naming(phrase, record.count), phrase, target)
+        return target if clear and bool((target > 0.5).any()) else None
 
     def _name_regions(
         self, sample: Exercise, root: int, record: SceneRecord, rng: np.random.Generator

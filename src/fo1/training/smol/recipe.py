@@ -19,6 +19,7 @@ from fo1.checkpoints.native import load_untrained, save_plugin
 from fo1.model import RegionModel
 from fo1.training.smol.align import align
 from fo1.training.smol.chat import ChatCourse, chat_prompts, read_or_answer
+from fo1.training.smol.gallery import filled
 from fo1.training.smol.names import EVERYDAY, held_out
 from fo1.training.smol.questions import QuestionMaker
 from fo1.training.smol.records import SceneRecord, load_records
@@ -118,7 +119,7 @@ def train(recipe: Recipe) -> None:
     records = training_records(recipe.features)
     names = training_names(records)
     logger.info("%d scenes, %d names", len(records), len(names))
-    questions = QuestionMaker(model.prompts, Thesaurus(), names)
+    questions = QuestionMaker(model.prompts, Thesaurus(), names, halves=filled(model, records))
     recipe.out.mkdir(parents=True, exist_ok=True)
     start_rows(model, recipe.seed)
     if model.splice.pointer is not None:

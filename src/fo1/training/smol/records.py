@@ -25,6 +25,7 @@ class SceneRecord:
     overlap: (N, G) IoU with the G named objects. names: of those objects.
     objects: (G, 4) their boxes as fractions of the image.
     uncertain: names of what is there without a box; never asked for.
+    half: 0 or 1, which half of the scenes it belongs to.
     """
 
     features: RegionFeatures
@@ -32,6 +33,7 @@ class SceneRecord:
     names: tuple[str, ...]
     objects: Tensor
     uncertain: tuple[str, ...] = ()
+    half: int = 0
 
     @property
     def count(self) -> int:
@@ -56,7 +58,7 @@ def load_records(path: Path) -> Iterator[SceneRecord]:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         index = json.loads(file.metadata()["scenes"])
     row = cell = thing = 0
-    for scene in index:
+    for number, scene in enumerate(index):
         rows, things = scene["rows"], len(scene["names"])
         cells = (rows - 1) * things
         yield SceneRecord(
@@ -65,5 +67,6 @@ def load_records(path: Path) -> Iterator[SceneRecord]:
             tuple(scene["names"]),
             tensors["objects"][thing : thing + things],
             tuple(scene["uncertain"]),
+            number % 2,
         )
         row, cell, thing = row + rows, cell + cells, thing + things
