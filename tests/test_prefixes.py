@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 
 from fo1.decoding import generate_text, prompt, text_grammars
 from fo1.model import Encoded, RegionModel
-from fo1.prefixes import beginning, reading
+from fo1.prefixes import begin, beginning, reading
 from fo1.prompts.tasks import TASKS
 from fo1.scoring import named_scores
 from readers import KINDS, QUESTIONS, reader
@@ -77,3 +78,22 @@ def test_prompts_that_begin_otherwise_are_read_whole() -> None:
             assert "past_key_values" not in batch.inputs and batch.ids.shape[1] == len(prompts[0])
         assert not one.begun
         assert beginning(model, [*start, 5], one) is one.begun[tuple(start)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "static"][:2])
+def test_what_a_longer_beginning_began_with_need_not_be_read(kind: str) -> None:
+    model, (one, other) = reader(kind)
+    if not model.family.reads_trees:
+        pytest.skip("its beginnings are not kept")
+    start = model.prompts.prefix(one.sight.ids, len(one.regions))
+    question = model.prompts.question("Where?", len(one.regions))
+    with torch.inference_mode():
+        alone = begin(model, replace(one, begun={}), start)
+        longer = begin(model, one, start + question)
+        cut = begin(model, one, start)
+    assert cut.following == alone.following == longer.following - len(question)
+    assert cut.ids == alone.ids and cut.kept.get_seq_length() == len(start)
+    for some, same in zip(cut.kept.layers, alone.kept.layers, strict=True):
+        torch.testing.assert_close(some.keys, same.keys, atol=1e-5, rtol=1e-5)
+    assert cut.kept.layers[0].keys.data_ptr() == longer.kept.layers[0].keys.data_ptr()
+    assert longer.kept.get_seq_length() == len(start + question)

@@ -77,6 +77,25 @@ def test_labels_of_one_question_do_not_see_each_others_answers(
     torch.testing.assert_close(scores[0], scores[2], atol=1e-5, rtol=0)
 
 
+def test_with_one_question_for_all_labels_only_their_names_are_read(
+    tiny_model: RegionModel, encoded: list[Encoded]
+) -> None:
+    chat = tiny_model.prompts.chat
+    one = replace(encoded[0], begun={})
+    try:
+        tiny_model.prompts.chat = replace(chat, pointing="Point.")
+        together = region_scores(tiny_model, one, DETECT, ["cup", "dog"])
+        alone = region_scores(tiny_model, one, DETECT, ["dog"])
+    finally:
+        tiny_model.prompts.chat = chat
+    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
+    (read,) = one.begun
+    said = bytes(token for token in read if token < 256)
+    assert b"cup" not in said and b"dog" not in said
+    usual = region_scores(tiny_model, encoded[0], DETECT, ["cup", "dog"])
+    assert not torch.allclose(together, usual, atol=1e-3)
+
+
 @pytest.mark.parametrize("count", [50, 130])
 def test_many_labels_are_asked_in_questions_of_ten(
     tiny_model: RegionModel, encoded: list[Encoded], count: int

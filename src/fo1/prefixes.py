@@ -29,25 +29,30 @@ class Reading:
 def begin(model: RegionModel, shown: Encoded, ids: Sequence[int]) -> Begun:
     """The beginning of prompts about one image, read now or before. The caller holds `model.lock`.
 
-    It stays with `shown` as long as that lives, one for each prefix that was asked for: two numbers (key and
-    value) per layer, token and width of the base's key-value heads. That is 2 MiB for a photo with 80 regions
-    in `fo1-smol`, and 36 KiB a token in Qwen2.5-VL-3B, in half precision.
+    It begins with the image and its regions, and text may follow. It stays with `shown` as long as that
+    lives: two numbers (key and value) per layer, token and width of the base's key-value heads. That is 2 MiB
+    for a photo with 80 regions in `fo1-smol`, and 36 KiB a token in Qwen2.5-VL-3B, in half precision.
     """
     key = tuple(ids)
     if key not in shown.begun:
-        tokens = torch.tensor([key], device=model.device)
-        positions = model.family.positions(tokens[0], shown.sight)
-        cache = DynamicCache(config=model.base.config.get_text_config())
-        with model.bound([shown]):
-            model.base.base_model(  # without its head: nothing is written here
-                input_ids=tokens,
-                position_ids=batched(positions[:, None]),
-                past_key_values=cache,
-                use_cache=True,
-                **model.family.inputs(tokens, [shown.sight]),
-            )
-        shown.begun[key] = Begun(key, cache, int(positions.max()) + 1, len(positions))
+        longer = next((one for known, one in shown.begun.items() if known[: len(key)] == key), None)
+        shown.begun[key] = _read(model, shown, key) if longer is None else longer.until(len(key))
     return shown.begun[key]
+
+
+def _read(model: RegionModel, shown: Encoded, ids: tuple[int, ...]) -> Begun:
+    tokens = torch.tensor([ids], device=model.device)
+    positions = model.family.positions(tokens[0], shown.sight)
+    cache = DynamicCache(config=model.base.config.get_text_config())
+    with model.bound([shown]):
+        model.base.base_model(  # without its head: nothing is written here
+            input_ids=tokens,
+            position_ids=batched(positions[:, None]),
+            past_key_values=cache,
+            use_cache=True,
+            **model.family.inputs(tokens, [shown.sight]),
+        )
+    return Begun(ids, cache, int(positions.max()) + 1, len(positions))
 
 
 def batched(positions: Tensor) -> Tensor:

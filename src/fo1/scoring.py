@@ -40,14 +40,34 @@ def region_scores(
     if not scores.numel():
         return scores
     phrases = model.phrase_embeddings(labels)
-    for view in _views(model, encoded, labels):
+    for view in label_views(model, encoded, labels):
         group = view.of(encoded)
         states = _label_states(model, group, task, [view.inward(label) for label in labels])
-        logits = model.region_logits(states, group.embeddings, group.evidence, phrases, _names(model, group))
-        if model.lexicon is not None:
-            logits = logits - model.lexicon.contest(logits, phrases)
-        scores[:, list(view.rows)] = (logits / temperature).sigmoid().float().cpu()
+        scores[:, list(view.rows)] = state_scores(model, group, states, phrases, temperature)
     return scores
+
+
+def state_scores(
+    model: RegionModel, encoded: Encoded, states: Tensor, phrases: Tensor, temperature: float = 1.0
+) -> Tensor:
+    """The chance that each region belongs to each label, (L, N) float32, on the CPU.
+
+    states: (L, D), where each label's regions are named (see `label_paths`). phrases: `phrase_embeddings`.
+    """
+    named = _names(model, encoded)
+    logits = model.region_logits(states, encoded.embeddings, encoded.evidence, phrases, named)
+    if model.lexicon is not None:
+        logits = logits - model.lexicon.contest(logits, phrases)
+    return (logits / temperature).sigmoid().float().cpu()
+
+
+def label_paths(
+    model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str]
+) -> list[list[int]]:
+    """For each label the prompt up to where its regions are named, as it reads alone."""
+    questions = [labels[i : i + LABELS_PER_QUESTION] for i in range(0, len(labels), LABELS_PER_QUESTION)]
+    asked = (_question(model, encoded, task, names) for names in questions)
+    return [tree.path(tree.segment(place)) for tree, places in asked for place in places]
 
 
 def named_scores(
@@ -70,7 +90,7 @@ def named_scores(
     if not (labels and total):
         return read(vocabulary, labels, total, [])
     words = WORDS_TO_SPARE + sum(len(model.prompts.phrase(label)) + 8 for label in labels)
-    shown = _views(model, encoded, labels)
+    shown = label_views(model, encoded, labels)
     said: list[Written] = []
     for start in range(0, len(shown), VIEWS_PER_BATCH):
         batch = shown[start : start + VIEWS_PER_BATCH]
@@ -97,7 +117,8 @@ def _names(model: RegionModel, encoded: Encoded) -> Tensor | None:
     return encoded.named[0] if encoded.named else None
 
 
-def _views(model: RegionModel, encoded: Encoded, labels: Sequence[str]) -> list[View]:
+def label_views(model: RegionModel, encoded: Encoded, labels: Sequence[str]) -> list[View]:
+    """Which regions are asked about together; those that labels name, always."""
     named = [number for label in labels for number in named_regions(label)]
     return views(len(encoded.regions), model.capacity, named)
 
@@ -123,10 +144,13 @@ def _label_states(model: RegionModel, encoded: Encoded, task: TaskSpec, labels: 
 def _question(
     model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str]
 ) -> tuple[PromptTree, list[int]]:
-    """One question about labels, and where in it each label's regions are named."""
+    """One question about labels, and where in it each label's regions are named.
+
+    What is the same for all labels is the root, which is read once.
+    """
     prompts, count, tree = model.prompts, len(encoded.regions), PromptTree()
-    root = tree.add(prompts.prefix(encoded.sight.ids, count))
-    question = tree.add(prompts.question(task.fill(*labels), count), root)
+    shown, asked = prompts.prefix(encoded.sight.ids, count), prompts.pointing(task.fill(*labels), count)
+    question = tree.add(shown + asked) if prompts.chat.pointing else tree.add(asked, tree.add(shown))
     named = [prompts.naming(label, count) for label in labels]
     opened = tree.add(named[0][:1], question, answer=True)  # the tag that opens every label
     return tree, [tree.last(tree.add(ids[1:], opened, answer=True)) for ids in named]

@@ -137,6 +137,19 @@ def test_what_is_said_after_the_labels_is_learnt_too() -> None:
     assert written(exercise) == [*prompts.answer_text(said, 3), prompts.stop_id]
 
 
+def test_with_one_question_for_all_labels_regions_are_picked_below_it_and_words_are_not() -> None:
+    prompts = builder(pointing="Point.")
+    counting = talk("How many?", DETECT[1].text + "2")
+    told = record(DETECT, counting, CHAT)
+    (exercise,) = Packer(prompts, 10_000, scored=True)(told, [7]).exercises
+    below = {exercise.tree.parents[exercise.tree.segment(pick.place)] for pick in exercise.picks}
+    assert [pick.phrase for pick in exercise.picks] == ["cup", "cup"] and len(below) == 1
+    shown = prompts.prefix([7], 3)
+    assert exercise.tree.path(below.pop()) == shown + prompts.question("Point.", 3)
+    asked = [exercise.tree.ids[exercise.tree.parents[segment]] for segment in answers(exercise)]
+    assert prompts.question("How many?", 3) in asked and prompts.question("Detect cup.", 3) not in asked
+
+
 @pytest.mark.parametrize(
     "dialogue",
     [talk("Describe.", "A <ground>cup</ground><objects><region0></objects>."), (*CHAT[:2], *DETECT)],

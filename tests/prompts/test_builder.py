@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from fo1.checkpoints.base import base_folder
+from fo1.checkpoints.fetching import base_folder
 from fo1.errors import PromptError
 from fo1.prompts.builder import ChatFormat, PromptBuilder
 from fo1.prompts.vocabulary import (
@@ -175,3 +175,13 @@ def test_tokens_that_a_tokenizer_takes_for_words_are_plain_too() -> None:
     for ids in (prompts.user_text(text, 0), prompts.phrase(text)):
         assert max(ids) < 256 and tokenizer.decode(ids) == text
     assert prompts.user_text(text, 2).count(prompts.vocabulary.region(1)) == 1
+
+
+def test_regions_are_pointed_at_below_the_tasks_question_or_one_for_all(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    vocabulary = RegionVocabulary.extend(tokenizer, 3)
+    plain = PromptBuilder(tokenizer, vocabulary, ChatFormat())
+    common = PromptBuilder(tokenizer, vocabulary, ChatFormat(pointing="Point."))
+    assert plain.pointing("Where is a cat?", 3) == plain.question("Where is a cat?", 3)
+    assert common.pointing("Where is a cat?", 3) == common.question("Point.", 3)

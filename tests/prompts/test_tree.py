@@ -97,3 +97,12 @@ def test_unknown_parent(parent: int) -> None:
 def test_an_empty_segment_has_no_last_token() -> None:
     with pytest.raises(ValueError, match="without tokens"):
         PromptTree().add([])
+
+
+def test_a_child_is_added_once() -> None:
+    tree = PromptTree()
+    root = tree.add([1, 2])
+    first = tree.child([3], root)
+    assert tree.child([3], root) == first
+    below = tree.child([3], first)
+    assert below != first and tree.path(below) == [1, 2, 3, 3]

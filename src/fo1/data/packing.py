@@ -41,15 +41,20 @@ class Packing:
 
 @dataclass(frozen=True)
 class _Branch:
-    """One dialogue. picks: the start of an answer, its label, and the label's regions."""
+    """One dialogue. picks: the start of an answer, its label, and the label's regions.
+
+    pointing: the question below which regions are picked, none if it is the dialogue's own.
+    """
 
     question: list[int]
     picks: list[tuple[list[int], str, Tensor]]
     answer: list[int]
     learnt: list[bool]
+    pointing: list[int]
 
     def __len__(self) -> int:
-        return len(self.question) + sum(len(ids) for ids, _, _ in self.picks) + len(self.answer)
+        named = sum(len(ids) for ids, _, _ in self.picks)
+        return len(self.pointing) + named + len(self.question) + len(self.answer)
 
 
 class Packer:
@@ -120,16 +125,17 @@ class Packer:
         )
 
     def _branch(self, talk: Dialogue, regions: int, ambiguous: Bools | None) -> _Branch:
-        question = self.prompts.question(talk[0].text, regions)
+        asked, prompts = talk[0].text, self.prompts
         labels = list(_asked(talk)) if self.scored else []
         picks = [
-            (self.prompts.naming(label, regions), label, _target(targets, regions, ambiguous))
+            (prompts.naming(label, regions), label, _target(targets, regions, ambiguous))
             for label, targets in labels
             if regions
         ]
+        apart = prompts.pointing(asked, regions) if picks and prompts.chat.pointing else []
         if labels and not _GROUNDING.sub("", talk[1].text).strip():
-            return _Branch(question, picks, [], [])
-        return _Branch(question, picks, *self._answer(talk[1:], regions))
+            return _Branch([] if apart else prompts.question(asked, regions), picks, [], [], apart)
+        return _Branch(prompts.question(asked, regions), picks, *self._answer(talk[1:], regions), apart)
 
     def _answer(self, talk: Dialogue, regions: int) -> tuple[list[int], list[bool]]:
         """Ids of a dialogue from its first answer on, and which of them are learnt: answers and their stops.
@@ -165,9 +171,10 @@ class Packer:
 
 
 def _grow(exercise: Exercise, branch: _Branch) -> None:
-    question = exercise.tree.add(branch.question, 0)
+    question = exercise.tree.add(branch.question, 0) if branch.question else 0
+    pointing = exercise.tree.child(branch.pointing, 0) if branch.pointing else question
     for ids, label, target in branch.picks:
-        exercise.pick(question, ids, label, target)
+        exercise.pick(pointing, ids, label, target)
     if branch.answer:
         exercise.write(question, branch.answer, branch.learnt)
 

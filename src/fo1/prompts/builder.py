@@ -29,6 +29,8 @@ class ChatFormat:
     region_slots: each region also gets a `<regionfeat>` slot after its name (released format); without, its
     name alone carries it (dynamic vocabulary).
     label_space: a space before a label in `<ground>`, for tokenizers to which the space belongs to the word.
+    pointing: what is asked before regions are scored, whatever their labels; the answer names those. It is
+    read once for all labels. Empty: the task's own instruction, with the labels in it.
     """
 
     start: str = ""
@@ -43,6 +45,7 @@ class ChatFormat:
     stop: str = "<|im_end|>"
     region_slots: bool = True
     label_space: bool = False
+    pointing: str = ""
 
 
 class PromptBuilder:
@@ -175,6 +178,10 @@ class PromptBuilder:
     def question(self, text: str, regions: int) -> list[int]:
         """The rest of the user's turn and the opening of the model's."""
         return self.user_text(text, regions) + self.template(self.chat.after_question)
+
+    def pointing(self, instruction: str, regions: int) -> list[int]:
+        """The question below which labels are named and regions scored. instruction: the task's, filled."""
+        return self.question(self.chat.pointing or instruction, regions)
 
     def naming(self, label: str, regions: int) -> list[int]:
         """`<ground>label</ground><objects>`: where the model names the regions of a label."""

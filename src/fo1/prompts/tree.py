@@ -41,6 +41,13 @@ class PromptTree:
         self.answers.append(answer)
         return len(self.ids) - 1
 
+    def child(self, ids: Sequence[int], parent: int) -> int:
+        """The segment of these tokens right below `parent`, added if there is none yet."""
+        known = zip(self.ids, self.parents, strict=True)
+        same = (number for number, segment in enumerate(known) if segment == (list(ids), parent))
+        found = next(same, None)
+        return self.add(ids, parent) if found is None else found
+
     def __len__(self) -> int:
         """Tokens in all."""
         return self.offsets[-1] + len(self.ids[-1]) if self.ids else 0
