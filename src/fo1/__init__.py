@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from fo1.detections import Detections
     from fo1.errors import CheckpointError, Fo1Error, ImageError, PromptError, RegionError, SceneError
     from fo1.findings import Findings
-    from fo1.loading import load, load_proposer, save
+    from fo1.loading import load, load_proposer
     from fo1.messages import Message
     from fo1.pipeline import FO1
     from fo1.regions.encoder import FusionConfig
+    from fo1.saving import save
     from fo1.scene import Scene
     from fo1.types import Regions
 
@@ -49,10 +50,11 @@ _HOMES = {
     "fo1.detections": ("Detections",),
     "fo1.errors": ("CheckpointError", "Fo1Error", "ImageError", "PromptError", "RegionError", "SceneError"),
     "fo1.findings": ("Findings",),
-    "fo1.loading": ("load", "load_proposer", "save"),
+    "fo1.loading": ("load", "load_proposer"),
     "fo1.messages": ("Message",),
     "fo1.pipeline": ("FO1",),
     "fo1.regions.encoder": ("FusionConfig",),
+    "fo1.saving": ("save",),
     "fo1.scene": ("Scene",),
     "fo1.types": ("Regions",),
 }

@@ -17,8 +17,8 @@ from fo1.checkpoints.attached_config import (
     VocabularyConfig,
 )
 from fo1.checkpoints.compose import GIVEN, compose
-from fo1.loading import settings_of
 from fo1.model import RegionModel
+from fo1.opening import settings_of
 from fo1.pipeline import FO1
 from fo1.proposals.proposer import Proposer
 from fo1.regions.encoder import FusionConfig

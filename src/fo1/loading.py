@@ -9,19 +9,15 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from fo1.checkpoints.config import kind_of
-from fo1.checkpoints.int8 import Int8Linear, quantise
-from fo1.checkpoints.native import Native, bundled, bundled_proposer, load_native, save_native
-from fo1.checkpoints.packed import pack
+from fo1.checkpoints.bundled import bundled
+from fo1.checkpoints.updating import Updating
 from fo1.device import device_of
 from fo1.errors import CheckpointError
 from fo1.garbage import uncollected
-from fo1.pipeline import FO1
-from fo1.proposals.proposer import Proposer
-from fo1.scene import Settings
 
 if TYPE_CHECKING:
-    from fo1.checkpoints.attached_config import AttachedConfig
+    from fo1.pipeline import FO1
+    from fo1.proposals.proposer import Proposer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
@@ -45,14 +41,13 @@ def load(
     """
     place = device_of(device)
     number = _dtype(dtype, place)
-    folder = _folder(model)
+    folder = model_folder(model)
     # Some parts begin with random weights; the caller's random numbers are not ours to draw.
     with uncollected(), torch.random.fork_rng(devices=()):
-        loaded = _loaded(folder, number)
-        if dtype == INT8:
-            quantise(loaded.model.base.get_decoder())
-        elif isinstance(loaded.description, Native):  # small enough to hold its weights twice
-            pack(loaded.model.base.get_decoder())
+        updating = Updating(folder, number)
+        from fo1.opening import opened  # transformers, which take as long as the updating
+
+        loaded = opened(folder, number, updating, int8=dtype == INT8)
     if proposer is not None:
         loaded.model.proposer = _proposer(proposer, place, number, loaded.model.proposer)
     return loaded.to(place)
@@ -69,45 +64,6 @@ def load_proposer(written: str, *, device: str | None = None, dtype: str | None 
     return _proposer(written, place, _dtype(dtype, place))
 
 
-def save(model: FO1, folder: str | Path) -> None:
-    """Writes a model that `attach` made, or one that was loaded in that format or a native one, into a new
-    folder.
-
-    Raises `CheckpointError` if the folder is not empty, and for a model that these formats cannot hold.
-    """
-    from fo1.checkpoints.attached import Parts, save_attached
-    from fo1.checkpoints.compose import stored_parts
-
-    target = check_new(folder)
-    if isinstance(model.description, Native):
-        target.mkdir(parents=True, exist_ok=True)
-        save_native(model.model, model.description, target)
-        return
-    if not isinstance(model.description, Parts):
-        raise CheckpointError(f"{model.name} is not an attached model; its files are those it came from")
-    if any(isinstance(part, Int8Linear) for part in model.model.base.modules()):
-        raise CheckpointError(
-            f"{model.name} was loaded as int8, which loses digits; load it without to save it"
-        )
-    parts = stored_parts(model.model, model.description)
-    target.mkdir(parents=True, exist_ok=True)
-    save_attached(target, parts)
-
-
-def check_new(folder: str | Path) -> Path:
-    """Raises `CheckpointError` if no model can be saved there because something else is."""
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CheckpointError(f"{target} exists and is not an empty folder; choose another")
-    return target
-
-
-def settings_of(config: AttachedConfig) -> Settings:
-    """A model that writes its answers reports what it names; one that scores regions, what is likely."""
-    threshold = 0.5 if config.vocabulary.kind == "dynamic" else 0.0
-    return Settings(config.name, threshold, config.temperature)
-
-
 def _proposer(
     proposer: str | Proposer, device: torch.device, dtype: torch.dtype, own: Proposer | None = None
 ) -> Proposer:
@@ -118,23 +74,8 @@ def _proposer(
     return named_proposer(proposer, device, dtype, own)
 
 
-def _loaded(folder: Path, dtype: torch.dtype) -> FO1:
-    """The format is what `config.json` says, never what the folder is called."""
-    kind = kind_of(folder)
-    if kind == "native":
-        built, native = load_native(folder, dtype)
-        config = native.config
-        return FO1(built, Settings(config.name, config.threshold, config.temperature), native)
-    # Imported late: they bring in every family of vision-language models, which the bundled one does without.
-    from fo1.checkpoints.attached import load_attached_parts
-    from fo1.checkpoints.compose import compose
-    from fo1.checkpoints.released import load_parts
-
-    parts = load_parts(folder, dtype) if kind == "released" else load_attached_parts(folder, dtype)
-    return FO1(compose(parts, bundled_proposer()), settings_of(parts.config), parts)
-
-
-def _folder(model: str | Path) -> Path:
+def model_folder(model: str | Path) -> Path:
+    """Where a model's files are, fetched if need be. model: as for `load`. Raises `CheckpointError`."""
     known = bundled()
     if str(model) in known:
         return known[str(model)]

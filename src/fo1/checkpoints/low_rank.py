@@ -73,13 +73,26 @@ def misfits(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
 
 
 @torch.no_grad()
-def merge(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Adds the products of stored `factors` to the weights of linear layers, in place. See `misfits`."""
-    for key, down in tensors.items():
+def merge(
+    module: nn.Module, tensors: Mapping[str, Tensor], merged: Mapping[str, Tensor] | None = None
+) -> None:
+    """Adds the products of stored `factors` to the weights of linear layers, in place. See `misfits`.
+
+    merged: by name, weights for which that is done; they are taken over.
+    """
+    known = merged or {}
+    for key in tensors:
         if key.endswith(".down"):
             name = key.removesuffix(".down")
             weight = module.get_parameter(f"{name}.weight")
-            weight.add_((tensors[f"{name}.up"].float() @ down.float()).to(weight.dtype))
+            done = known.get(f"{name}.weight")
+            weight.data = summed(weight, tensors, name) if done is None else done
+
+
+def summed(weight: Tensor, tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """A layer's weight and the product of its factors."""
+    product = tensors[f"{name}.up"].float() @ tensors[f"{name}.down"].float()
+    return weight + product.to(weight.dtype)
 
 
 def joined(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -14,24 +13,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fo1.checkpoints import low_rank
-from fo1.checkpoints.base import fetch_base, load_base
+from fo1.checkpoints.base import load_base
 from fo1.checkpoints.build import build_model
+from fo1.checkpoints.bundled import LOW_RANK, PLUGIN, bundled
 from fo1.checkpoints.config import ModelConfig
+from fo1.checkpoints.fetching import fetch_base
+from fo1.checkpoints.updating import Updating
 from fo1.encoders.nanodet import NanoDet
 from fo1.encoders.weights import load_weights
 from fo1.errors import CheckpointError
 from fo1.model import RegionModel
 from fo1.proposals.nanodet import NanoDetProposer
 
-PLUGIN, AUXILIARY, PRIMARY = "plugin.safetensors", "nanodet.safetensors", "efficientnet_lite2.safetensors"
+AUXILIARY, PRIMARY = "nanodet.safetensors", "efficientnet_lite2.safetensors"
 LEXICON = "names.txt"
-LOW_RANK = "base."
-
-
-def bundled() -> dict[str, Path]:
-    """Models that travel with the package, by name."""
-    root = Path(str(resources.files("fo1") / "bundled"))
-    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / "config.json").is_file()}
 
 
 def plugin_parts(model: RegionModel) -> dict[str, nn.Module]:
@@ -82,9 +77,12 @@ def _save_half(state: Mapping[str, Tensor], path: Path) -> None:
     save_file({key: value.detach().cpu().half().contiguous() for key, value in state.items()}, path)
 
 
-def load_plugin(model: RegionModel, folder: Path) -> dict[str, Tensor]:
+def load_plugin(
+    model: RegionModel, folder: Path, updated: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
     """Reads the plug-in into the model and merges low-rank factors into the base; returns the factors.
 
+    updated: the base's weights with the factors merged, as far as they are known already.
     Raises `CheckpointError` listing missing, extra or misshapen tensors.
     """
     path = folder / PLUGIN
@@ -109,7 +107,7 @@ def load_plugin(model: RegionModel, folder: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} does not fit its config: {'; '.join(wrong)}")
     for prefix, part in plugin_parts(model).items():
         part.load_state_dict({key: given[f"{prefix}.{key}"].float() for key in part.state_dict()})
-    low_rank.merge(model.base, factors)
+    low_rank.merge(model.base, factors, updated or {})
     return factors
 
 
@@ -121,11 +119,13 @@ def bundled_proposer() -> NanoDetProposer:
     return NanoDetProposer(detector.eval().requires_grad_(False))
 
 
-def load_native(folder: Path, dtype: torch.dtype) -> tuple[RegionModel, Native]:
-    """A model and what its folder says of it. Raises `CheckpointError`."""
+def load_native(
+    folder: Path, dtype: torch.dtype, updating: Updating | None = None
+) -> tuple[RegionModel, Native]:
+    """A model and what its folder says of it. updating: of this folder. Raises `CheckpointError`."""
     config = ModelConfig.read(folder)
     model = load_untrained(folder, config, dtype)
-    factors = load_plugin(model, folder)
+    factors = load_plugin(model, folder, None if updating is None else updating.weights())
     return finish(model, dtype), Native(folder, config, factors)
 
 

@@ -60,7 +60,7 @@ def calibrate(
     from fo1.data.quiz import quizzes
     from fo1.data.reading import RecordFile
     from fo1.evaluation.temperature import calibrated
-    from fo1.loading import check_new, save
+    from fo1.saving import check_new, save
 
     if out is not None:
         check_new(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -27,6 +27,24 @@ def load_model(settings: Settings) -> FO1:
         from fo1.loading import load
 
         return load(settings.model, device=settings.device, dtype=settings.dtype, proposer=settings.proposer)
+
+
+def vllm_options(settings: Settings, written: str) -> dict[str, Any]:
+    """Arguments of vLLM from --engine and the other options. Raises `Fo1Error` for those it has no use for."""
+    from fo1.vllm.options import parse_options
+
+    if settings.device is not None or settings.threads is not None:
+        raise Fo1Error("vLLM chooses device and threads itself; leave --device and --threads out")
+    return parse_options(written, settings.dtype)
+
+
+def load_vllm(settings: Settings, written: str) -> Any:
+    """The model in vLLM, to be asked offline. Raises `Fo1Error`."""
+    options = vllm_options(settings, written)
+    from fo1.vllm.voting import load_engine
+
+    quieten(None)
+    return load_engine(settings.model, options)
 
 
 def quieten(threads: int | None) -> None:

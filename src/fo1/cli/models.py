@@ -15,9 +15,9 @@ def models() -> None:
     """
     from rich.console import Console
 
-    from fo1.checkpoints.base import base_folder
+    from fo1.checkpoints.bundled import bundled
     from fo1.checkpoints.config import ModelConfig
-    from fo1.checkpoints.native import bundled
+    from fo1.checkpoints.fetching import base_folder
 
     console = Console(highlight=False, markup=False, emoji=False)
     known = bundled()

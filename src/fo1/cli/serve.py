@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fo1.cli import common
 from fo1.cli.options import DEFAULT_MODEL, Device, Dtype, Model, Proposer, Settings, Threads
+
+if TYPE_CHECKING:
+    from fo1.serving.engine import Engine
+    from fo1.serving.limits import Limits
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STOP_SECONDS = 120
@@ -35,11 +39,20 @@ Pixels = Annotated[float, typer.Option(min=0.001, help="Millions of an image.")]
 Tokens = Annotated[int, typer.Option(min=48, help="Of an answer.")]
 Kept = Annotated[int, typer.Option(min=1, help="Most scenes that are kept.")]
 Memory = Annotated[float, typer.Option(min=1, help="MiB of all of them.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="local|vllm[?…]",
+        help='Work in this process, or in vLLM with "vllm?tensor_parallel_size=2"; see docs/serving.md.',
+    ),
+]
 Seconds = Annotated[float, typer.Option(min=1, help="How long one is kept unused.")]
 
 
 def serve(
     model: Model = DEFAULT_MODEL,
+    engine: EngineName = "local",
     host: Host = "127.0.0.1",
     port: Port = 8000,
     api_key: Key = None,
@@ -68,6 +81,7 @@ def serve(
     Examples:
       fo1 serve
       fo1 serve --model runs/mine/model --port 8123
+      fo1 serve --model runs/mine/model --engine vllm
       FO1_API_KEY=secret fo1 serve --host 0.0.0.0
     """
     common.need("serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -76,7 +90,6 @@ def serve(
     from fo1.serving.app import Options, make_app
     from fo1.serving.fetch import Fetcher
     from fo1.serving.limits import Limits, MiB
-    from fo1.serving.local import Batching, LocalEngine
     from fo1.serving.metrics import Metrics
     from fo1.serving.scenes import Scenes
 
@@ -97,9 +110,26 @@ def serve(
         hosts=LOOPBACK if host in LOOPBACK else (),
     )
     metrics = Metrics()
-    loaded = common.load_model(Settings(model, device, dtype, threads, proposer))
-    engine = LocalEngine(loaded, limits, Batching(batch, wait / 1000), metrics.batch)
-    app = make_app(engine, options, metrics)
+    settings = Settings(model, device, dtype, threads, proposer)
+    if engine == "local":
+        from fo1.serving.local import Batching, LocalEngine
+
+        batching = Batching(batch, wait / 1000)
+        answering: Engine = LocalEngine(common.load_model(settings), limits, batching, metrics.batch)
+    else:
+        answering = in_vllm(settings, engine, limits)
+    app = make_app(answering, options, metrics)
     uvicorn.run(
         app, host=host, port=port, log_level="info", access_log=False, timeout_graceful_shutdown=STOP_SECONDS
     )
+
+
+def in_vllm(settings: Settings, written: str, limits: Limits) -> Engine:
+    """An engine in front of vLLM. Raises `Fo1Error`."""
+    options = common.vllm_options(settings, written)
+    from fo1.loading import load_proposer
+    from fo1.serving.vllm_engine import VLLMEngine
+
+    common.quieten(None)
+    proposer = None if settings.proposer is None else load_proposer(settings.proposer)
+    return VLLMEngine(settings.model, limits, proposer, **options)

@@ -17,8 +17,8 @@ from fo1.data.presence import Corpus
 from fo1.data.reading import RecordFile
 from fo1.data.record import Record
 from fo1.data.settings import SettingError
-from fo1.loading import save
 from fo1.pipeline import FO1
+from fo1.saving import save
 from fo1.training.check import RegionCheck
 from fo1.training.course import LessonCourse
 from fo1.training.folding import check_savable, fold

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from functools import cache
 
-from fo1.checkpoints.native import bundled, read_lexicon
+from fo1.checkpoints.bundled import bundled
+from fo1.checkpoints.native import read_lexicon
 from fo1.encoders import names
 
 BUNDLED = "fo1-smol"
