@@ -1,6 +1,7 @@
 # `make demo` sets everything up and finds things in a photo; `make help` lists the rest.
 SHELL  := bash
 PYTHON ?= python3
+PYTHON_VLLM ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.setup-done
@@ -9,7 +10,7 @@ PHOTO  ?= photos/chickens.jpg
 LABELS ?= chicken, duck, bicycle
 OUT    ?= demo.png
 
-.PHONY: help setup demo serve test test-slow test-ray test-page test-timm check format train-tiny train-smol eval-smol clean
+.PHONY: help setup demo serve test test-slow test-ray test-page test-timm test-vllm check format train-tiny train-smol eval-smol clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -54,6 +55,14 @@ test-timm: .venv-timm/.setup-done ## the tests of timm's encoders, in an environ
 	PYTHON="$(PYTHON)" scripts/timm_environment.sh .venv-timm
 	touch $@
 
+test-vllm: .venv-vllm/.setup-done ## the tests of the vLLM plug-in, in an environment of their own
+	VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_LOGGING_LEVEL=ERROR \
+	.venv-vllm/bin/python -m pytest -q -m "vllm and not slow" tests/vllm --show-capture=no
+
+.venv-vllm/.setup-done: scripts/setup_vllm.sh
+	PYTHON="$(PYTHON_VLLM)" scripts/setup_vllm.sh .venv-vllm
+	touch $@
+
 check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,5 +83,5 @@ eval-smol: $(STAMP) ## measure the bundled model
 	$(BIN)/fo1 eval fo1-scenes
 
 clean: ## remove the environment, caches and the demo picture
-	rm -rf $(VENV) .venv-timm .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"
+	rm -rf $(VENV) .venv-timm .venv-vllm .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info "$(OUT)"
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,8 @@ from fo1.findings import written
 from fo1.model import RegionModel
 from fo1.pipeline import FO1
 from fo1.prompts.parsing import Grounding, parse_answer
-from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene, Settings
+from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
+from fo1.scene import Scene, Settings
 from tiny import BOXES, StubProposer, picture, region_model
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from PIL import Image
@@ -48,7 +49,8 @@ class Begun:
     def until(self, length: int) -> Begun:
         """Its own first tokens, if only text was read after them. The tensors are shared."""
         cut = self.cache()
-        for layer in cut.layers:
+        layers: list[Any] = cut.layers
+        for layer in layers:
             layer.keys, layer.values = layer.keys[:, :, :length], layer.values[:, :, :length]
         following = self.following - len(self.ids) + length
         return replace(self, ids=self.ids[:length], kept=cut, following=following)

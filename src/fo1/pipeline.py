@@ -71,12 +71,12 @@ class FO1:
         if len(sets) != len(images):
             raise RegionError(f"{len(sets)} sets of boxes for {len(images)} images; None is for proposals")
         pixels = [load_image(image) for image in images]
-        given = [_given(one, image.size) for one, image in zip(sets, pixels, strict=True)]
+        given = [given_regions(one, image.size) for one, image in zip(sets, pixels, strict=True)]
         loaded = time.perf_counter()
         with self.model.lock:
             encoded = encode_all(self.model, pixels, given, tiles)
         if top_k is not None:
-            encoded = [one.take(_best(one.regions, top_k)) for one in encoded]
+            encoded = [one.take(best_rows(one.regions, top_k)) for one in encoded]
         share = {"image": (loaded - started) / max(len(pixels), 1)}
         share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
         return [Scene(self.model, self.settings, one, dict(share)) for one in encoded]
@@ -136,11 +136,12 @@ class FO1:
         return self
 
 
-def _best(regions: Regions, top_k: int) -> list[int]:
+def best_rows(regions: Regions, top_k: int) -> list[int]:
+    """Of so many regions with the best scores, in their order."""
     return sorted(np.argsort(-regions.scores, kind="stable")[:top_k].tolist())
 
 
-def _given(boxes: ArrayLike | Regions | None, size: tuple[int, int]) -> Regions | None:
+def given_regions(boxes: ArrayLike | Regions | None, size: tuple[int, int]) -> Regions | None:
     """Boxes a user drew, checked: a box that ends before it starts is a mistake worth telling."""
     if boxes is None:
         return None

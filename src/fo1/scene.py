@@ -9,26 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from fo1.boxes import clip, suppress
 from fo1.decoding import generate_text, prompt, text_grammars
 from fo1.errors import PromptError, RegionError
-from fo1.findings import Findings, written
+from fo1.findings import Findings
 from fo1.model import Encoded, RegionModel
-from fo1.prompts.parsing import Answer, Grounding, named_regions
+from fo1.prompts.parsing import Answer, named_regions
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
 from fo1.rating import Rating
+from fo1.reporting import check_threshold, report
 from fo1.scoring import named_scores, region_scores
 from fo1.stored import store
 from fo1.streaming import Piece, stream
 from fo1.types import Regions
 from fo1.views import View
-
-# Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
-DUPLICATE_IOU = 0.5
-DUPLICATE_COVER = 0.5
 
 
 @dataclass(frozen=True)
@@ -200,20 +195,12 @@ class Scene:
         constrained: bool,
         limit: int | None = None,
     ) -> Findings:
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise PromptError(f"threshold must be between 0 and 1, got {threshold}")
+        check_threshold(threshold)
         started = time.perf_counter()
         rating = self._rate(task, labels, constrained)
         self._spent("answer", started)
-        least = self.settings.threshold if threshold is None else threshold
-        sure = (rating.scores >= least) & (rating.scores > 0)
-        merge = len(self.regions) > self.model.capacity
-        if rating.named is not None and threshold is None:
-            sure &= rating.named  # by a model that names each thing once, if it sees all regions at once
-        else:
-            merge = True
-        groups = [self._kept(*row, merge=merge)[:limit] for row in zip(rating.scores, sure, strict=True)]
-        return self._findings(labels, groups, rating)
+        crowded = len(self.regions) > self.model.capacity
+        return report(self.regions, labels, rating, threshold, self.settings.threshold, crowded, limit)
 
     def _rate(self, task: str, labels: list[str], constrained: bool) -> Rating:
         if not len(self.regions):
@@ -224,32 +211,6 @@ class Scene:
                 return named_scores(self.model, self.encoded, TASKS[task], labels, constrained, temperature)
             scores = region_scores(self.model, self.encoded, TASKS[task], labels, temperature)
             return Rating(scores.numpy(), (1 - scores).prod(dim=1).numpy())
-
-    def _kept(self, scores: NDArray[np.float32], sure: NDArray[np.bool_], merge: bool) -> NDArray[np.int64]:
-        """Regions of one label of which the model is sure, best first; with `merge`, each thing once."""
-        rows = np.flatnonzero(sure)
-        if not merge:
-            return rows[np.argsort(-scores[rows], kind="stable")]
-        return rows[suppress(self.regions.xyxy[rows], scores[rows], DUPLICATE_IOU, DUPLICATE_COVER)]
-
-    def _findings(self, labels: list[str], groups: list[NDArray[np.int64]], rating: Rating) -> Findings:
-        index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
-        groundings = tuple(
-            Grounding(label, tuple(sorted(group.tolist())))
-            for label, group in zip(labels, groups, strict=True)
-        )
-        chosen = [row[group] for row, group in zip(rating.scores, groups, strict=True)]
-        return Findings(
-            clip(self.regions.xyxy[index], self.regions.image_size),
-            np.concatenate([*chosen, np.zeros(0, np.float32)]),
-            tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
-            index,
-            self.regions.image_size,
-            absent=tuple(label for label, group in zip(labels, groups, strict=True) if not len(group)),
-            answer=rating.answer or Answer("".join(map(written, groundings)), groundings),
-            confidence=dict(zip(labels, rating.scores, strict=True)),
-            absence={} if rating.absence is None else dict(zip(labels, rating.absence.tolist(), strict=True)),
-        )
 
 
 def answers(

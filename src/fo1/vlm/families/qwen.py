@@ -59,7 +59,7 @@ class QwenFamily(VLMFamily):
 
     def _look(self, image: Image.Image) -> Sight:
         """One image at a time, so that its features do not depend on its company."""
-        pixels, grid = self._pixels(image)
+        pixels, grid = (part.to(self.base.device) for part in self.pixels(image))
         blocks = self._base.model.visual.blocks
         with tapped([blocks[i] for i in self.taps]) as features:
             outputs = self._base.get_image_features(
@@ -67,18 +67,22 @@ class QwenFamily(VLMFamily):
             )
         # The base reads only these; what else there is would hold on to the tower's last states.
         kept = {key: outputs[key] for key in ("pooler_output", "deepstack_features") if key in outputs}
-        config, (_, rows, columns) = self.base.config, grid[0].tolist()
-        frame = Frame(image.size, (columns * self._vision.patch_size, rows * self._vision.patch_size))
-        maps = tuple(self._map(states, grid) for states in features)
+        config = self.base.config
         image_ids = (config.image_token_id,) * len(outputs.pooler_output[0])
         return Sight(
             (config.vision_start_token_id, *image_ids, config.vision_end_token_id),
-            FeatureMaps(maps, self.strides, frame),
+            self.maps(image.size, grid, features),
             Seen(**kept),
             {"image_grid_thw": grid},
         )
 
-    def _pixels(self, image: Image.Image) -> tuple[Tensor, Tensor]:
+    def maps(self, size: tuple[int, int], grid: Tensor, features: Sequence[Tensor]) -> FeatureMaps:
+        """An image's maps. size: (width, height). grid: (1, 3). features: (H·W, C) of the tapped blocks."""
+        (_, rows, columns), patch = grid[0].tolist(), self._vision.patch_size
+        frame = Frame(size, (columns * patch, rows * patch))
+        return FeatureMaps(tuple(self._map(states, grid) for states in features), self.strides, frame)
+
+    def pixels(self, image: Image.Image) -> tuple[Tensor, Tensor]:
         """Patches and the (1, 3) grid from the base's own processor.
 
         Raises `ImageError` where that refuses, as it does above an aspect of 200.
@@ -90,8 +94,7 @@ class QwenFamily(VLMFamily):
             raise ImageError(
                 f"the model's processor refuses an image of {width}×{height} pixels ({error}); crop it"
             ) from error
-        device = self.base.device
-        return inputs["pixel_values"].to(device), inputs["image_grid_thw"].to(device)
+        return inputs["pixel_values"], inputs["image_grid_thw"]
 
     def _map(self, states: Tensor, grid: Tensor) -> Tensor:
         """(C, H, W) from a block's output (H·W, C), where the patches that are merged stand together."""

@@ -41,8 +41,8 @@ class Qwen2_5VL(QwenFamily):
     def taps(self) -> tuple[int, ...]:
         return tuple(sorted(self._vision.fullatt_block_indexes))
 
-    def _pixels(self, image: Image.Image) -> tuple[Tensor, Tensor]:
-        return super()._pixels(bounded(image, self.min_side, self.max_side))
+    def pixels(self, image: Image.Image) -> tuple[Tensor, Tensor]:
+        return super().pixels(bounded(image, self.min_side, self.max_side))
 
     def _map(self, states: Tensor, grid: Tensor) -> Tensor:
         """Undoes the window order, which moves whole 2×2 blocks, then as in every Qwen."""

@@ -1,0 +1,76 @@
+"""`voter`: what `fo1 label` asks of a model in vLLM: a batch of images and all labels, in flight at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fo1.checkpoints.config import kind_of
+from fo1.checkpoints.shards import Shards
+from fo1.device import device_of
+from fo1.fingerprint import digest, fingerprint
+from fo1.labeling.ledger import Row
+from fo1.labeling.pipeline import Ask, Picture
+from fo1.labeling.votes import masking, row
+from fo1.loading import model_folder
+from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
+from fo1.vllm.engine import Engine
+from fo1.vllm.scorer import Scorer
+
+if TYPE_CHECKING:
+    from fo1.scene import Settings
+
+Asked: TypeAlias = Engine | Scorer
+
+
+def load_engine(model: str, options: dict[str, Any]) -> Asked:
+    """A model in vLLM, be it one that writes its answers or one that scores. Raises `CheckpointError`."""
+    return Scorer(model, **options) if kind_of(model_folder(model)) == "native" else Engine(model, **options)
+
+
+def vote(engine: Asked, pictures: Sequence[Picture], labels: Sequence[str]) -> list[Row]:
+    """As `fo1.labeling.votes.vote`."""
+    images = [picture.image for picture in pictures if picture.image is not None]
+    given = [picture.regions for picture in pictures]
+    if isinstance(engine, Engine):
+        looks = engine.look_many(images, given)
+        regions, found = [look.regions for look in looks], engine.detect(looks, labels)
+    else:
+        scenes = engine.look_many(images, given)
+        regions, found = [scene.regions for scene in scenes], engine.detect(scenes, labels)
+    named = isinstance(engine, Engine)
+    return [row(*one, named) for one in zip(pictures, regions, found, strict=True)]
+
+
+def voter(engine: Asked, labels: Sequence[str], masks: str | None = None) -> Ask:
+    """What asks it for its votes; see `fo1.labeling.votes.voter`."""
+    ask = partial(vote, engine, labels=labels)
+    return ask if masks is None else masking(ask, labels, settings_of(engine), masks, str(device_of(None)))
+
+
+def facts(engine: Asked, proposals: str | None) -> dict[str, Any]:
+    """As `fo1.labeling.facts.facts`; a run of vLLM's is no run of the core's."""
+    settings = settings_of(engine)
+    return {
+        "weights": f"{weights(engine)} in vLLM",
+        "proposals": proposals,
+        "threshold": settings.threshold,
+        "temperature": settings.temperature,
+        "duplicates": [DUPLICATE_IOU, DUPLICATE_COVER],
+    }
+
+
+def settings_of(engine: Asked) -> Settings:
+    """What reports are made with."""
+    return engine.settings if isinstance(engine, Engine) else engine.core.settings
+
+
+def weights(engine: Asked) -> str:
+    """16 hexadecimal digits from the weights, as they are stored."""
+    if isinstance(engine, Scorer):
+        return fingerprint(engine.core.model)
+    folder = Path(engine.llm.llm_engine.model_config.model)
+    shards = Shards(sorted(folder.rglob("*.safetensors")))
+    return digest(shards.read(shards))
