@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 PICKS = 16
 
 
 def fingerprint(model: nn.Module) -> str:
     """16 hexadecimal digits from the names, shapes and types of all weights, and some numbers of each."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+    return digest(sorted(model.state_dict().items()))
+
+
+def digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """The same of named tensors, in this order."""
+    seen = hashlib.blake2b(digest_size=8)
+    for name, tensor in tensors:
+        seen.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         flat = tensor.detach().reshape(-1)
         picked = flat[:: max(1, len(flat) // PICKS)][:PICKS].contiguous().cpu()
-        digest.update(picked.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        seen.update(picked.view(torch.uint8).numpy().tobytes())
+    return seen.hexdigest()
 
 
 def file_digest(path: Path) -> str:

@@ -46,16 +46,21 @@ def stream(
     return _pieces(model, view, _tokens(model, prompt, shown, max_new_tokens, repetition_penalty, grammars))
 
 
+def settled(text: str) -> str:
+    """The part of an unfinished text that no further token changes."""
+    return _OPEN.sub("", text)
+
+
 def _pieces(model: RegionModel, view: View, tokens: Iterator[int]) -> Iterator[Piece | Answer]:
     ids: list[int] = []
     sent = text = ""
     for token in tokens:
         ids.append(token)
         text = words(model, ids)
-        settled = view.outward(_OPEN.sub("", text))
-        if len(settled) > len(sent) and settled.startswith(sent):
-            yield Piece(settled[len(sent) :])
-            sent = settled
+        told = view.outward(settled(text))
+        if len(told) > len(sent) and told.startswith(sent):
+            yield Piece(told[len(sent) :])
+            sent = told
     text = view.outward(text)
     if text != sent:
         yield Piece(text.removeprefix(sent))

@@ -16,7 +16,7 @@ def test_how_they_are_written() -> None:
     "written", ["rai", "ray?workers=0", "ray?workers=two", "ray?gpu=1", "ray?cpus=-1", "plain?workers=2"]
 )
 def test_what_is_none(written: str) -> None:
-    with pytest.raises(Fo1Error, match=r"it is plain, or ray\["):
+    with pytest.raises(Fo1Error, match=r"it is plain, ray\["):
         Resources.parse(written)
 
 
@@ -33,3 +33,11 @@ def test_no_room_is_told_before_ray_would_wait_for_ever() -> None:
         Resources(workers=2).fitted({"CPU": 2})
     with pytest.raises(Fo1Error, match="1 workers and a reader"):
         Resources(gpus=1).fitted({"CPU": 2})
+
+
+def test_what_is_rays_and_what_is_vllms() -> None:
+    assert Resources.split("plain") == (None, None)
+    assert Resources.split("vllm?dtype=half") == (None, "vllm?dtype=half")
+    assert Resources.split("ray?workers=2") == (Resources(workers=2), None)
+    both = Resources.split("ray+vllm?workers=2&max_num_seqs=64&gpus=0.5")
+    assert both == (Resources(workers=2, gpus=0.5), "vllm?max_num_seqs=64")

@@ -211,7 +211,9 @@ def test_a_gallery_is_seen_and_what_it_recalls_is_evidence() -> None:
     ).eval()
     features = encoder.pool(maps(16, 8, 0), maps(8, 16, 1), REGIONS)
     assert features.recalled is None
-    torch.testing.assert_close(encoder.recall(features).said, torch.cat([features.evidence, torch.zeros(3, 2)], 1))
+    torch.testing.assert_close(
+        encoder.recall(features).said, torch.cat([features.evidence, torch.zeros(3, 2)], 1)
+    )
     before = encoder.embed(features)
     gallery.examples[1, 0] = gallery.project(encoder.hybrid(features))[2]
     recalled = encoder.recall(features)

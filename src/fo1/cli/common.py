@@ -30,7 +30,7 @@ def load_model(settings: Settings) -> FO1:
 
 
 def vllm_options(settings: Settings, written: str) -> dict[str, Any]:
-    """Arguments of vLLM from --engine and the other options. Raises `Fo1Error` for those it has no use for."""
+    """Arguments of vLLM from --engine and --dtype. Raises `Fo1Error` for options it has no use for."""
     from fo1.vllm.options import parse_options
 
     if settings.device is not None or settings.threads is not None:
@@ -38,13 +38,12 @@ def vllm_options(settings: Settings, written: str) -> dict[str, Any]:
     return parse_options(written, settings.dtype)
 
 
-def load_vllm(settings: Settings, written: str) -> Any:
+def load_vllm(model: str, options: dict[str, Any]) -> Any:
     """The model in vLLM, to be asked offline. Raises `Fo1Error`."""
-    options = vllm_options(settings, written)
     from fo1.vllm.voting import load_engine
 
     quieten(None)
-    return load_engine(settings.model, options)
+    return load_engine(model, options)
 
 
 def quieten(threads: int | None) -> None:

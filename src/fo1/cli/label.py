@@ -142,7 +142,7 @@ def in_vllm(
     ledger: Ledger,
 ) -> Engine:
     """What labels images in vLLM, here or in each of Ray's workers. Raises `Fo1Error`."""
-    load = partial(common.load_vllm, settings, written)
+    load = partial(common.load_vllm, settings.model, common.vllm_options(settings, written))
     finder = None if settings.proposer is None else partial(load_finder, settings)
     from fo1.vllm.voting import facts, voter
 

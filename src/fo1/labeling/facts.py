@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fo1.fingerprint import fingerprint
-from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU
+from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 
 if TYPE_CHECKING:
     from fo1.pipeline import FO1

@@ -97,9 +97,20 @@ def batches(sources: Sequence[Source], size: int) -> Iterator[list[Source]]:
         yield group
 
 
-def answered(sources: Sequence[Source], ask: Ask, batch: int = 8) -> Iterator[list[Row]]:
-    """The plain engine: rows, batch by batch. batch: images the model looks at together."""
-    for pictures in ahead(batches(sources, batch), lambda group: list(map(Picture.read, group))):
+def answered(
+    sources: Sequence[Source], ask: Ask, batch: int = 8, finder: Proposer | None = None
+) -> Iterator[list[Row]]:
+    """The plain engine: rows, batch by batch.
+
+    batch: images the model looks at together. finder: proposes boxes for the next batch meanwhile; None if
+    the model does.
+    """
+
+    def read(group: Sequence[Source]) -> list[Picture]:
+        pictures = list(map(Picture.read, group))
+        return pictures if finder is None else proposed(pictures, finder)
+
+    for pictures in ahead(batches(sources, batch), read):
         yield rows_of(pictures, ask)
 
 

@@ -26,12 +26,12 @@ from fo1.proposals.proposer import Proposer, key_of
 
 if TYPE_CHECKING:
     from fo1.labeling.sources import Source
-    from fo1.pipeline import FO1
 
 BLOCKS = 5000
 """Most tasks of a stage: a run of more batches has several in each."""
 
 Loaded = TypeVar("Loaded")
+Known: TypeAlias = Callable[[Any, "str | None"], dict[str, Any]]
 Packed: TypeAlias = dict[str, bytes]
 """A row of Ray's: "batch", what one stage hands to the next, pickled."""
 
@@ -55,10 +55,15 @@ class Reader:
 
 
 class Answerer:
-    """The second stage. load: of the model, called where it works. ask: what is asked of it."""
+    """The second stage. load: of the model, called where it works. ask: what is asked of it.
 
-    def __init__(self, load: Callable[[], FO1], ask: Callable[[FO1], Ask]) -> None:
-        self._load, self._ask = load, ask
+    known: what of it decides its answers; None: `facts`.
+    """
+
+    def __init__(
+        self, load: Callable[[], Any], ask: Callable[[Any], Ask], known: Known | None = None
+    ) -> None:
+        self._load, self._ask, self._known = load, ask, known
         self._ready: tuple[Ask, dict[str, Any]] | None = None
 
     def __call__(self, row: Packed) -> Packed:
@@ -77,16 +82,17 @@ class Answerer:
         from fo1.labeling.facts import facts  # brings torch, without which readers start quicker
 
         model = self._load()
-        return self._ask(model), facts(model, None)
+        return self._ask(model), (self._known or facts)(model, None)
 
 
 def spread(
     ledger: Ledger,
-    load: Callable[[], FO1],
-    ask: Callable[[FO1], Ask],
+    load: Callable[[], Any],
+    ask: Callable[[Any], Ask],
     finder: Callable[[], Proposer] | None,
     resources: Resources,
     batch: int,
+    known: Known | None = None,
 ) -> Engine:
     """The engine. ledger: told what the workers' models are. Other arguments: see the stages, and `answered`.
 
@@ -100,16 +106,16 @@ def spread(
 
     def engine(sources: Sequence[Source]) -> Iterator[list[Row]]:
         rows = [{"batch": pickle.dumps(group)} for group in batches(sources, batch)]
-        stream = _stages(data, rows, load, ask, finder, resources, workers)
+        stream = _stages(data, rows, (load, ask, known), finder, resources, workers)
         settled = None
         for row in stream.iter_rows():
             answer = pickle.loads(row["batch"])
             if isinstance(answer, Fo1Error):
                 raise answer
-            found, known = answer
-            if known != settled:
-                ledger.settle(known)
-                settled = known
+            found, told = answer
+            if told != settled:
+                ledger.settle(told)
+                settled = told
             yield found
 
     return engine
@@ -125,8 +131,7 @@ def _in_folder(folder: str, load: Callable[[], Loaded]) -> Loaded:
 def _stages(
     data: Any,
     rows: list[Packed],
-    load: Callable[[], FO1],
-    ask: Callable[[FO1], Ask],
+    answerer: tuple[Callable[[], Any], Callable[[Any], Ask], Known | None],
     finder: Callable[[], Proposer] | None,
     resources: Resources,
     workers: int,
@@ -142,7 +147,7 @@ def _stages(
         stream = stream.map(Reader, fn_constructor_args=(finder,), compute=pool, **shares)
     pool = data.ActorPoolStrategy(size=workers)
     shares = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
-    return stream.map(Answerer, fn_constructor_args=(load, ask), compute=pool, **shares)
+    return stream.map(Answerer, fn_constructor_args=answerer, compute=pool, **shares)
 
 
 def _connected() -> tuple[Any, Any]:

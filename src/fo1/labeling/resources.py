@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fo1.errors import Fo1Error
 
-FORM = "plain, or ray[?workers=N&cpus=…&gpus=…&readers=N&reader_cpus=…&reader_gpus=…]"
+FORM = "plain, ray[?workers=N&cpus=…&gpus=…&readers=N&reader_cpus=…&reader_gpus=…], vllm[?…], or ray+vllm[?…]"
 COUNTS = ("workers", "readers")
 
 
@@ -42,6 +42,22 @@ class Resources:
         if name != "ray" or any(value < (key in COUNTS) for key, value in chosen.items()):
             raise Fo1Error(f"--engine {written}: it is {FORM}")
         return cls(**chosen)
+
+    @classmethod
+    def split(cls, written: str) -> tuple[Resources | None, str | None]:
+        """Of "ray+vllm?workers=2&dtype=float16", what is Ray's, and what is vLLM's as "vllm?dtype=float16".
+
+        None for what has no part in it. Raises `Fo1Error`.
+        """
+        name, _, query = written.partition("?")
+        if name == "vllm":
+            return None, written
+        if name != "ray+vllm":
+            return None if written == "plain" else cls.parse(written), None
+        ours = {one.name for one in fields(cls)}
+        pairs = parse_qsl(query, keep_blank_values=True)
+        mine, others = (urlencode([p for p in pairs if (p[0] in ours) is own]) for own in (True, False))
+        return cls.parse(f"ray?{mine}"), f"vllm?{others}" if others else "vllm"
 
     def fitted(self, there: Mapping[str, float]) -> int:
         """Workers in a cluster with so many "CPU" and "GPU". Raises `Fo1Error` if there is no room."""

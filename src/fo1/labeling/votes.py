@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fo1.findings import Findings
     from fo1.labeling.pipeline import Ask, Picture
     from fo1.pipeline import FO1
+    from fo1.scene import Settings
+    from fo1.types import Regions
 
 FLOOR = 0.02
 """Scores below are not kept: hundreds of regions are nearly surely not the thing."""
@@ -34,18 +36,22 @@ def vote(model: FO1, pictures: Sequence[Picture], labels: Sequence[str]) -> list
     """
     images = [picture.image for picture in pictures if picture.image is not None]
     scenes = model.look_many(images, [picture.regions for picture in pictures])
-    rows = []
-    for picture, scene in zip(pictures, scenes, strict=True):
-        found = scene.detect(labels)
-        row = picture.head()
-        row["boxes"] = [[round(float(v), 2) for v in box] for box in scene.regions.xyxy]
-        row["proposed"] = [round(float(score), 4) for score in scene.regions.scores]
-        row["votes"] = {label: _kept(found.confidence[label]) for label in labels}
-        row["absence"] = {label: round(found.absence[label], 4) for label in labels if label in found.absence}
-        if scene.writes:
-            row["named"] = _named(found)
-        rows.append(row)
-    return rows
+    return [
+        row(picture, scene.regions, scene.detect(labels), scene.writes)
+        for picture, scene in zip(pictures, scenes, strict=True)
+    ]
+
+
+def row(picture: Picture, regions: Regions, found: Findings, writes: bool) -> Row:
+    """The votes on one image. writes: does the model write which regions it means?"""
+    made = picture.head()
+    made["boxes"] = [[round(float(v), 2) for v in box] for box in regions.xyxy]
+    made["proposed"] = [round(float(score), 4) for score in regions.scores]
+    made["votes"] = {label: _kept(scores) for label, scores in found.confidence.items()}
+    made["absence"] = {label: round(chance, 4) for label, chance in found.absence.items()}
+    if writes:
+        made["named"] = _named(found)
+    return made
 
 
 def voter(model: FO1, labels: Sequence[str], masks: str | None = None) -> Ask:
@@ -54,14 +60,17 @@ def voter(model: FO1, labels: Sequence[str], masks: str | None = None) -> Ask:
     Raises `CheckpointError` if it cannot be loaded.
     """
     ask = partial(vote, model, labels=labels)
-    if masks is None:
-        return ask
-    from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU
+    return ask if masks is None else masking(ask, labels, model.settings, masks, str(model.model.device))
+
+
+def masking(ask: Ask, labels: Sequence[str], settings: Settings, masks: str, device: str) -> Ask:
+    """As `ask`, with masks. settings: of the model that votes. Raises `CheckpointError`."""
+    from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
     from fo1.segmenting import Segmenter
 
-    usual = Reading(tuple(labels), model.settings.threshold, DUPLICATE_IOU, DUPLICATE_COVER)
+    usual = Reading(tuple(labels), settings.threshold, DUPLICATE_IOU, DUPLICATE_COVER)
     least = replace(usual, thresholds=Thresholds(MASKED))
-    segmenter = Segmenter.load(masks, str(model.model.device))
+    segmenter = Segmenter.load(masks, device)
     return masked(ask, segmenter, (usual.detections, least.detections))
 
 

@@ -103,7 +103,7 @@ class Answering:
         for pictures in alike.values():
             seen |= zip(pictures, _together(pictures, self._encode), strict=True)
         for job in jobs:
-            found = [one if isinstance(one, Scene) else seen[one] for one in shown(job.request)]
+            found = [seen[one] if isinstance(one, Picture) else one for one in shown(job.request)]
             job.scenes = [one for one in found if isinstance(one, Scene)]
             job.outcome = next((one for one in found if isinstance(one, Exception)), None)
             fresh = [scene for scene in job.scenes if scene not in shown(job.request)]

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from fo1.errors import Fo1Error, PromptError
+from fo1.pipeline import given_regions
 from fo1.prompts.conversation import Role
 from fo1.prompts.parsing import parse_answer
 from fo1.serving import chat_schema as openai
 from fo1.serving.engine import Done, Engine, Picture, Said, Talk, Turn
 from fo1.serving.limits import Limits, Share
 from fo1.serving.metrics import Metrics
-from fo1.serving.pictures import Pictures, given_regions
+from fo1.serving.pictures import Pictures
 from fo1.serving.problems import Problem
 
 NEW_TOKENS = 256

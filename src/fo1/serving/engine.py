@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -11,7 +11,6 @@ from PIL import Image
 
 from fo1.labeling.verdicts import Limits as Verdicts
 from fo1.prompts.conversation import Role
-from fo1.scene import Scene
 from fo1.tiles import Tiles
 from fo1.types import FloatArray, Regions
 
@@ -31,12 +30,21 @@ class Picture:
         return np.zeros((0, 4), np.float32) if self.regions is None else self.regions.xyxy
 
 
-About: TypeAlias = Picture | Scene
+class Seen(Protocol):
+    """An image that was looked at, as its engine keeps it; a `Scene`, for one."""
+
+    @property
+    def regions(self) -> Regions:
+        """What can be pointed at."""
+        ...
+
+
+About: TypeAlias = Picture | Seen
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Encode an image. Answered by a `Scene`."""
+    """Encode an image. Answered by what it is once `Seen`."""
 
     about: About
 
@@ -123,7 +131,7 @@ class Done:
     """An answer. scenes: of the request's images, in order. seconds: by stage."""
 
     value: Any
-    scenes: list[Scene]
+    scenes: Sequence[Seen]
     seconds: dict[str, float] = field(default_factory=dict)
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import numpy as np
 from PIL import Image
 
-from fo1.errors import RegionError
 from fo1.images import load_image
 from fo1.serving.fetch import Fetcher
 from fo1.serving.limits import Limits, Share
 from fo1.serving.problems import Problem
-from fo1.types import Regions
 
 WHAT = "an image is a data URL (data:image/jpeg;base64,…) or an upload"
 
@@ -51,13 +47,3 @@ class Pictures:
             elif not start.startswith("data:"):  # above all no path of this machine
                 raise Problem(400, f"{source[:60]!r} is no image; {WHAT}", "no_image")
         return load_image(source, max_pixels=self._limits.pixels)
-
-
-def given_regions(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> Regions:
-    """Boxes that a client drew. Raises `RegionError` for one that ends before it starts."""
-    regions = Regions.of(np.array(boxes, dtype=np.float64).reshape(-1, 4), size)
-    inverted = np.flatnonzero((regions.xyxy[:, 2:] < regions.xyxy[:, :2]).any(axis=1))
-    if inverted.size:
-        first = int(inverted[0])
-        raise RegionError(f"box {first} ends before it starts: {list(boxes[first])}; give [x1, y1, x2, y2]")
-    return regions

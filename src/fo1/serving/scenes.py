@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fo1.scene import Scene
+from fo1.serving.engine import Seen
 from fo1.serving.problems import Problem
 
 
@@ -18,7 +19,7 @@ from fo1.serving.problems import Problem
 class Kept:
     """A scene. name: the image, as the client called it. until: seconds on the clock."""
 
-    scene: Scene
+    scene: Seen
     name: str
     until: float
 
@@ -43,7 +44,7 @@ class Scenes:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def add(self, scene: Scene, name: str) -> str:
+    def add(self, scene: Seen, name: str) -> str:
         """The new scene's id, which nobody can guess."""
         id = secrets.token_urlsafe(12)
         self._kept[id] = Kept(scene, name, self._clock() + self.lasting)
@@ -82,8 +83,11 @@ class Scenes:
             total -= sizes[id]
 
 
-def size_of(scene: Scene) -> int:
-    """Bytes of the tensors of a scene."""
+def size_of(scene: Seen) -> int:
+    """Bytes of the tensors of a scene; of what an engine keeps elsewhere, of the picture."""
+    if not isinstance(scene, Scene):
+        width, height = scene.regions.image_size
+        return 3 * width * height
     return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(scene))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from fo1.pipeline import given_regions
 from fo1.serving.engine import Done, Engine, Picture
 from fo1.serving.limits import Limits, Share
-from fo1.serving.pictures import Pictures, given_regions
+from fo1.serving.pictures import Pictures
 from fo1.serving.questions import Looking, Pictured, Question
 from fo1.serving.scenes import Scenes
 
