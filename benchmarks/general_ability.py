@@ -28,7 +28,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import fo1
 from fo1.checkpoints import low_rank
-from fo1.checkpoints.base import fetch_base, load_base
+from fo1.checkpoints.base import load_base
+from fo1.checkpoints.fetching import fetch_base
 from fo1.checkpoints.native import Native
 from fo1.evaluation.benchmark import Sample
 from fo1.evaluation.benchmarks.scene_truth import SceneTruth

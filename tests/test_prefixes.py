@@ -80,20 +80,22 @@ def test_prompts_that_begin_otherwise_are_read_whole() -> None:
         assert beginning(model, [*start, 5], one) is one.begun[tuple(start)]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "static"][:2])
-def test_what_a_longer_beginning_began_with_need_not_be_read(kind: str) -> None:
-    model, (one, other) = reader(kind)
-    if not model.family.reads_trees:
-        pytest.skip("its beginnings are not kept")
+@pytest.mark.parametrize("first", ["longer", "shorter"])
+@pytest.mark.parametrize("kind", ["dynamic", "qwen2_5_vl"])
+def test_beginnings_of_each_other_are_read_once(kind: str, first: str) -> None:
+    model, (one, _) = reader(kind)
     start = model.prompts.prefix(one.sight.ids, len(one.regions))
-    question = model.prompts.question("Where?", len(one.regions))
+    asked = start + model.prompts.question("Where?", len(one.regions))
+    order = (asked, start) if first == "longer" else (start, asked)
     with torch.inference_mode():
-        alone = begin(model, replace(one, begun={}), start)
-        longer = begin(model, one, start + question)
-        cut = begin(model, one, start)
-    assert cut.following == alone.following == longer.following - len(question)
-    assert cut.ids == alone.ids and cut.kept.get_seq_length() == len(start)
-    for some, same in zip(cut.kept.layers, alone.kept.layers, strict=True):
-        torch.testing.assert_close(some.keys, same.keys, atol=1e-5, rtol=1e-5)
-    assert cut.kept.layers[0].keys.data_ptr() == longer.kept.layers[0].keys.data_ptr()
-    assert longer.kept.get_seq_length() == len(start + question)
+        alone = {len(ids): begin(model, replace(one, begun={}), ids) for ids in (start, asked)}
+        for ids in order:
+            begin(model, one, ids)
+    short, long = (begin(model, one, ids) for ids in (start, asked))
+    for read in (short, long):
+        same = alone[len(read.ids)]
+        assert read.ids == same.ids and read.following == same.following and read.axes == same.axes
+        for some, other in zip(read.kept.layers, same.kept.layers, strict=True):
+            torch.testing.assert_close(some.keys, other.keys, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(some.values, other.values, atol=1e-5, rtol=1e-5)
+    assert short.kept.layers[0].keys.data_ptr() == long.kept.layers[0].keys.data_ptr()

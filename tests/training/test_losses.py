@@ -22,6 +22,7 @@ from fo1.scoring import region_scores
 from fo1.training.course import SeenLesson
 from fo1.training.losses import Prepared, batch_losses
 from fo1.training.smol.recipe import STAGE_2
+from fo1.training.smol.records import FIELDS
 from fo1.training.stage import parameter_groups
 from fo1.training.tiny import tiny_model
 from tiny import region_model
@@ -193,8 +194,8 @@ def test_losses_of_a_batch_are_sums() -> None:
 def test_features_from_a_cache_in_half_precision() -> None:
     model = region_model()
     full = grounding(model)
-    names = full.features.__dataclass_fields__
-    half = replace(full, features=RegionFeatures(*(getattr(full.features, name).half() for name in names)))
+    stored = {name: getattr(full.features, name).half() for name in FIELDS}
+    half = replace(full, features=RegionFeatures(**stored))
     assert total(model, [half]).item() == pytest.approx(total(model, [full]).item(), rel=1e-2)
 
 

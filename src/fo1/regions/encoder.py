@@ -29,7 +29,7 @@ class RegionFeatures:
 
     primary: (N, Cp), auxiliary: (N, Ca), evidence: (N, K) class probabilities (K may be 0),
     boxes: (N, 4) xyxy as fractions of the image's width and height. All float32.
-    recalled: (N, V) what a gallery makes of them, V = 0 without one; None until it was asked.
+    recalled: (N, V) what a gallery makes of them; None without one, and until it was asked.
     """
 
     primary: Tensor

@@ -122,13 +122,14 @@ def test_both_stages_learn_a_few_scenes_by_heart(tmp_path: Path) -> None:
             layer.p = 0.0  # it is there against exactly what this test wants
     encode(model, tmp_path, 12)
     records, seeds = training_records(tmp_path), range(12)
-    questions = maker(model, config=QuestionConfig(3, 4, hard=0, everyday=0, general=0, namings=1))
+    few = QuestionConfig(3, 4, hard=0, everyday=0, general=0, references=1, namings=1)
+    questions = maker(model, config=few)
     before, chance = figures(model, seeds), best_region_is_right(model, seeds)
     rates = {"encoder.*": 3e-3, "splice.pointer.*": 1e-2, "splice.*_rows": 2e-3}
     first = Stage("first", steps=20, batch=2, warmup=2, rates=rates)
     Trainer(model, SceneCourse(questions, records), first, tmp_path).run()
     rates |= {"language.*.down": 4e-3, "language.*.up": 4e-3}
-    second = replace(first, name="second", steps=60, rank=4, rates=rates)
+    second = replace(first, name="second", steps=90, rank=4, rates=rates)
     Trainer(model, SceneCourse(questions, records), second, tmp_path).run()
     after = figures(model, seeds)
     assert chance < 0.6 and best_region_is_right(model, seeds) > 0.75

@@ -69,7 +69,7 @@ class QuestionConfig:
     hard: float = 0.3
     everyday: float = 0.3
     general: float = 0.25
-    references: int = 4
+    references: int = 2
     namings: int = 3
     regions: tuple[int, int] = (16, 64)
 
