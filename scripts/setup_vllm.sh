@@ -54,7 +54,7 @@ site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("pureli
 mkdir -p "$site/vllm-0.32.0+cpu.dist-info"
 printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' >"$site/vllm-0.32.0+cpu.dist-info/METADATA"
 
-# fo1 without its own demands, which name a later transformers; what vLLM does not bring comes by name.
+# fo1 without its own demands, so that nothing above is replaced; what vLLM does not bring comes by name.
 install gguf pytest rich typer accelerate 'ray[data]' pandas
 install --no-deps -e .
 "$venv/bin/python" -c 'import torchvision, vllm, fo1; print("vllm", vllm.__version__, "beside torchvision", torchvision.__version__)'

@@ -52,7 +52,8 @@ def test_numbers_must_be_finite(bad: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "boxes", [BOX, [[1, 2, 3]], [[BOX]], [["a", "b", "c", "d"]], [BOX, [1, 2]], 5, None, [None]]
+    "boxes",
+    [BOX, [[1, 2, 3]], [[BOX]], [["a", "b", "c", "d"]], [BOX, [1, 2]], [[0, 0, 1, 10**400]], 5, None, [None]],
 )
 def test_shapes_and_types(boxes: object) -> None:
     with pytest.raises(RegionError, match="boxes"):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import fo1
 from attachable import attached
 from checkpoints import mini
+from fo1.grammar import Choice, Grammar, State
 from vlm.families.qwen_cases import FINE, qwen
 
 HEADS = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1}
@@ -68,3 +69,12 @@ def boxes(size: tuple[int, int], count: int, seed: int) -> NDArray[np.float32]:
     """Random boxes; some reach outside the image."""
     corners = np.sort(np.random.default_rng(seed).random((count, 2, 2)), axis=1) * 1.1 * np.array(size)
     return corners.reshape(count, 4).astype(np.float32)
+
+
+class Ascending(Grammar):
+    """The grammar that can be written down: a list names regions in their order."""
+
+    def _in_list(self, state: State, spare: int) -> Choice:
+        choice = super()._in_list(state, spare)
+        passed = range(self.regions.start, max(state.named, default=self.regions.start - 1) + 1)
+        return choice._replace(never=np.array(list(passed), dtype=np.int64))

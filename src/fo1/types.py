@@ -18,7 +18,7 @@ def _frozen(values: ArrayLike, shape: tuple[int, ...], name: str) -> FloatArray:
     try:
         # Torch tensors warn if asked for a copy, so it is made from an array.
         array = np.asarray(values, dtype=np.float32).copy()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RegionError(f"{name} must be numbers: {error}") from error
     if array.size == 0 and shape[0] == 0:
         array = array.reshape(shape)

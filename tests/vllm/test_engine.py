@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import formed
+from fo1 import FO1, Message
 from fo1.errors import Fo1Error, ImageError, PromptError, RegionError
 from fo1.prompts.parsing import named_regions
 from fo1.types import Regions
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.vllm
 
 from fo1.vllm.asking import Look  # noqa: E402
 from fo1.vllm.engine import Engine  # noqa: E402
+from fo1.vllm.exported import export  # noqa: E402
 
 SIZE = (168, 126)
 
@@ -97,6 +100,10 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[Fo1Error]]] = {
     "sent apart, not a number": (IMAGE, {"bbox_list": [[0, 0, 1, float("inf")]]}, RegionError),
     "sent apart, for two": (IMAGE, {"bbox_list": [[[0, 0, 1, 1]], [[0, 0, 1, 1]]]}, RegionError),
     "sent apart, no boxes": (IMAGE, {"bbox_list": "junk"}, RegionError),
+    "sent apart, a number": (IMAGE, {"bbox_list": 5}, RegionError),
+    "sent apart, by name": (IMAGE, {"bbox_list": {"a": 1}}, RegionError),
+    "sent apart, of several lengths": (IMAGE, {"bbox_list": [[[0, 0, 1], [0, 0, 1, 1]]]}, RegionError),
+    "too large to count": ({"image": IMAGE, "boxes": [[0, 0, 1, 10**400]]}, {}, RegionError),
 }
 
 
@@ -114,6 +121,66 @@ def test_bad_input_is_refused_and_the_engine_lives_on(
     assert after.outputs[0].token_ids == before.outputs[0].token_ids
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_clients_own_id_stands_for_no_boxes(apart: bool, engine: Engine, look: Look) -> None:
+    """The same id for an image with other boxes: nothing read with those before is used again."""
+    _, request = engine.asking.free(look, "What is it?", 4, constrained=False)
+    params = engine.asking.params(request)
+
+    def answer(boxes: Any, **more: Any) -> tuple[int | None, Any]:
+        item = look.image if apart else {"image": look.image, "boxes": boxes}
+        kwargs = {"bbox_list": boxes.tolist()} if apart else {}
+        asked = {**request.prompt, "multi_modal_data": {"image": item}, "mm_processor_kwargs": kwargs, **more}
+        (output,) = engine.llm.generate([asked], [params], use_tqdm=False)  # type: ignore[list-item]
+        return output.num_cached_tokens, output.outputs[0].cumulative_logprob
+
+    moved, own = boxes(SIZE, 100, seed=7), {"multi_modal_uuids": {"image": ["mine"]}}
+    engine.llm.reset_prefix_cache()
+    _, want = answer(moved)
+    engine.llm.reset_prefix_cache()
+    answer(look.regions.xyxy, **own)
+    assert answer(moved, **own) == (0, want)
+
+
+def test_a_list_without_boxes(engine: Engine, look: Look) -> None:
+    """However it comes, it means that there are no regions."""
+    _, request = engine.asking.free(look, "What is it?", 4, constrained=False)
+    bare = {**request.prompt, "multi_modal_data": {"image": look.image}}
+    asked = [bare, *({**bare, "mm_processor_kwargs": {"bbox_list": boxes}} for boxes in ([], [[]]))]
+    said = engine.llm.generate(asked, engine.asking.params(request), use_tqdm=False)  # type: ignore[arg-type]
+    assert len({tuple(one.prompt_token_ids or ()) for one in said}) == 1
+
+
+def test_a_conversation_of_more_regions_than_names(engine: Engine, core: FO1, look: Look) -> None:
+    """Those named are shown, then the best, as the core shows them."""
+    other = Look(picture(1, SIZE), Regions.of(boxes(SIZE, 60, seed=2), SIZE))
+    talk = [("user", [look, other, "What is <region150>?"])]
+    scenes = [core.look(one.image, one.regions) for one in (look, other)]
+    want = core.chat([Message("user", [*scenes, "What is <region150>?"])], 8, constrained=False)
+    assert engine.chat([talk], 8, constrained=False) == [want]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"tensor_parallel_size": "two"}, "tensor_parallel_size"),
+        ({"max_model_len": 10**9}, "max_model_len"),
+        ({"dtype": "int7"}, "dtype"),
+    ],
+)
+def test_what_vllm_refuses_is_one_line(options: dict[str, Any], why: str, folder: Path) -> None:
+    with pytest.raises(Fo1Error, match=f"^vLLM: .*{why}") as caught:
+        Engine(folder, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_links_where_files_cannot_be_linked_hard(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Nothing is copied to another file system."""
+    monkeypatch.setattr("os.link", lambda *given: (_ for _ in ()).throw(OSError("cross-device link")))
+    files = list(export(folder, tmp_path / "served").rglob("*.safetensors"))
+    assert files and all(file.is_symlink() and file.is_file() for file in files)
+
+
 def test_an_image_must_be_there(engine: Engine) -> None:
     with pytest.raises(ImageError):
         engine.look_many([None])  # type: ignore[list-item]
@@ -127,7 +194,7 @@ def test_an_image_must_be_there(engine: Engine) -> None:
         lambda engine, look: engine.ask([look, look], ["one question"]),
         lambda engine, look: engine.detect([look], ""),
         lambda engine, look: engine.detect([look], "cat", threshold=2),
-        lambda engine, look: engine.chat([[("user", [look, look, "What?"])]]),
+        lambda engine, look: engine.chat([[("assistant", ["Hello"])]]),
     ],
 )
 def test_questions_that_make_no_sense(asked: Callable[..., Any], engine: Engine, look: Look) -> None:

@@ -14,13 +14,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from labeling.conftest import fill
-from vllm_models import write_native
+from vllm_models import Ascending, write_native
 
 pytest.importorskip("vllm.config")
 pytestmark = pytest.mark.vllm
 
 from fo1.cli.main import app  # noqa: E402
 from fo1.vllm import voting  # noqa: E402
+from fo1.vllm.engine import Engine  # noqa: E402
+from fo1.vllm.exported import export  # noqa: E402
+from fo1.vllm.options import parse_options  # noqa: E402
+from fo1.vllm.voting import load_engine  # noqa: E402
 
 VLLM = "vllm?enforce_eager=true&max_model_len=1024&max_num_seqs=64"
 VOTES = "votes-00000.jsonl"
@@ -62,7 +66,10 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / VOTES).read_text().splitlines()]
 
 
-def test_rows_are_those_of_the_plain_engine(run: Run, made: dict[str, Any]) -> None:
+def test_rows_are_those_of_the_plain_engine(
+    run: Run, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fo1.scoring.Grammar", Ascending)
     assert run("label", "images", "--out", "plain", "--device", "cpu").exit_code == 0
     done = run("label", "images", "--out", "vllm", "--engine", VLLM)
     assert done.exit_code == 0 and "05.png failed" in done.stderr, done.stderr
@@ -71,9 +78,13 @@ def test_rows_are_those_of_the_plain_engine(run: Run, made: dict[str, Any]) -> N
     }  # fmt: skip
     for want, got in zip(rows(Path("plain")), rows(Path("vllm")), strict=True):
         assert got["image"] == want["image"] and got.get("error") == want.get("error")
-        for label in ("cat", "red dog") if "error" not in want else ():
-            np.testing.assert_allclose(got["boxes"], want["boxes"], atol=0.02)
-            assert got["named"].keys() <= {"cat", "red dog"} and label in got["absence"]
+        if "error" in want:
+            continue
+        np.testing.assert_allclose(got["boxes"], want["boxes"], atol=0.02)
+        assert got["named"] == want["named"]
+        for label in ("cat", "red dog"):
+            assert got["absence"][label] == pytest.approx(want["absence"][label], abs=2e-4)  # both rounded
+            np.testing.assert_allclose(got["votes"][label], want["votes"][label], atol=2e-4)
     mixed = run("label", "images", "--out", "mixed", "--device", "cpu", "--engine", VLLM)
     assert mixed.exit_code == 2 and "--device" in mixed.stderr
 
@@ -92,6 +103,27 @@ def test_a_run_goes_on_with_the_same_bytes(run: Run, monkeypatch: pytest.MonkeyP
     assert Path("part", VOTES).read_bytes() == whole
     other = run("label", "images", "--out", "part", "--retry", "--device", "cpu")
     assert other.exit_code == 2 and "is of another run (weights was" in other.stderr
+
+
+def test_an_exported_folder_writes_its_answers(folder: Path, tmp_path: Path) -> None:
+    """Its config.json is the base's, which says nothing of a format of ours."""
+    exported = export(folder, tmp_path / "exported")
+    engine = load_engine(str(exported), {"dtype": "float32", **parse_options(VLLM)})
+    assert isinstance(engine, Engine) and len(voting.weights(engine)) == 16
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("vllm?tensor_parallel_size=two", "vLLM: tensor_parallel_size"),
+        ("vllm?num_gpu_blocks_override=1", "vLLM: "),
+        ("vllm?dtype=int8", "vLLM has no int8"),
+    ],
+)
+def test_what_vllm_refuses(written: str, why: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "load_engine", load_engine)
+    done = run("label", "images", "--out", "none", "--engine", written)
+    assert done.exit_code == 2 and why in done.stderr.splitlines()[-1], done.stderr
 
 
 def test_with_proposals_as_an_earlier_stage(run: Run) -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from fo1 import FO1, Message
 from fo1.decoding import generate, prompt
-from fo1.grammar import Choice, Grammar, State
 from fo1.messages import conversation
 from fo1.scene import Scene
 from tiny import picture
-from vllm_models import boxes
+from vllm_models import Ascending, boxes
 
 pytest.importorskip("vllm.config")
 pytestmark = pytest.mark.vllm
@@ -74,15 +73,6 @@ def test_conversations(core: FO1, engine: Engine, shown: list[tuple[Scene, Look]
     scenes = {id(one): first, id(two): second}
     messages = [Message(role, [scenes.get(id(part), part) for part in parts]) for role, parts in turns]
     assert engine.chat([turns], 8, constrained=False) == [core.chat(messages, 8, constrained=False)]
-
-
-class Ascending(Grammar):
-    """The grammar that can be written down: a list names regions in their order."""
-
-    def _in_list(self, state: State, spare: int) -> Choice:
-        choice = super()._in_list(state, spare)
-        passed = range(self.regions.start, max(state.named, default=self.regions.start - 1) + 1)
-        return choice._replace(never=np.array(list(passed), dtype=np.int64))
 
 
 @pytest.mark.parametrize("labels", [["cat"], ["cup", "橙子", "like <region1>, say"]])

@@ -21,8 +21,9 @@ ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.vllm
 
 from fo1.vllm.asking import Asking, Look  # noqa: E402
-from fo1.vllm.engine import OPTIONS, Engine  # noqa: E402
+from fo1.vllm.engine import Engine  # noqa: E402
 from fo1.vllm.exported import Exported, export  # noqa: E402
+from fo1.vllm.starting import OPTIONS  # noqa: E402
 
 SMALL: dict[str, Any] = {"dtype": "float32", "enforce_eager": True, "max_model_len": 1024, "max_num_seqs": 16}
 SIZE = (168, 126)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from fo1.model import RegionModel
 from tiny import picture
 
 pytest.importorskip("vllm.config")
@@ -39,6 +41,16 @@ def test_scores_are_the_cores(scorer: Scorer) -> None:
             for label, scores in want.confidence.items():
                 np.testing.assert_allclose(got.confidence[label], scores, atol=1e-4)
                 assert got.absence[label] == pytest.approx(want.absence[label], abs=1e-4)
+
+
+def test_images_without_regions(scorer: Scorer) -> None:
+    (found,) = scorer.detect(scorer.look_many([picture(0)], [[]]), "cat, dog")
+    assert not found.labels and found.absence == {"cat": 1, "dog": 1}
+
+
+def test_states_come_to_where_the_core_is(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RegionModel, "device", torch.device("meta"))
+    assert scorer.states([{"prompt_token_ids": [1, 2]}]).device.type == "meta"
 
 
 def test_counting_asks_its_own_question(scorer: Scorer) -> None:

@@ -245,6 +245,27 @@ def test_over_http(engine: VLLMEngine, core: FO1, run: Run, freely: None) -> Non
     assert found["models"].json()["data"][0]["id"] == core.name
 
 
+def test_if_one_part_fails_the_others_are_left(
+    engine: VLLMEngine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[bool] = []
+
+    async def written(prompted: Any) -> Any:
+        if not left:
+            left.append(False)
+            raise PromptError("too long")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.append(True)
+
+    monkeypatch.setattr(engine, "_written", written)
+    many = Picture(picture(0, SIZE), Regions.of(boxes(SIZE, 250, seed=0), SIZE))
+    with pytest.raises(PromptError, match="too long"):
+        run(engine.submit(Ground(many, "detect", ("cat",))))
+    assert left == [False, True, True] and not engine._at_work
+
+
 def test_a_full_server_says_so(engine: VLLMEngine, run: Run) -> None:
     async def crowd() -> list[Any]:
         engine._most, most = 2, engine._most

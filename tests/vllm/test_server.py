@@ -96,7 +96,20 @@ def test_boxes_as_our_own_server_takes_them(client: Any, core: FO1) -> None:
     assert ask(client, [turn(question, bbox_list=BOXES)]) == want
     assert ask(client, [turn(question)], extra_body={"bbox_list": BOXES}) == want
     assert ask(client, [turn(question)], extra_body=apart) == want
-    assert ask(client, [turn(question)]) != want
+    bare = ask(client, [turn(question)])
+    assert bare != want
+    assert ask(client, [turn(question, bbox_list=[])]) == bare
+    assert ask(client, [turn(question)], extra_body={"bbox_list": []}) == bare
+
+
+def test_a_clients_id_of_an_image_stands_for_no_boxes(client: Any) -> None:
+    def said(boxes: Any, **id: str) -> str:
+        asked = turn("What is <region1>?", bbox_list=boxes)
+        asked["content"][0] |= id
+        return ask(client, [asked])
+
+    first, second = said(BOXES), said(BOXES[:1])
+    assert first != second and [said(one, uuid="mine") for one in (BOXES, BOXES[:1])] == [first, second]
 
 
 def test_a_conversation(client: Any, core: FO1) -> None:
@@ -144,6 +157,10 @@ BROKEN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"
             "2 images",
         ),
         ({"mm_processor_kwargs": {"max_pixels": 10**9}}, "takes bbox_list alone"),
+        ({"mm_processor_kwargs": 5}, "takes bbox_list alone"),
+        ({"media_io_kwargs": 7}, "takes bbox_list alone"),
+        ({"bbox_list": [[0, 0, 1, 10**400]]}, "must be numbers"),
+        ({"bbox_list": [[[0, 0, 1, 1]], [[0, 0, 1]]]}, "must"),
         ({"messages": [turn("long " * 2000)]}, "1024"),
         ({"messages": 5}, "iterable"),
     ],

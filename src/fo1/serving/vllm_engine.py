@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -12,7 +11,6 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from vllm import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.sampling_params import RequestOutputKind
@@ -23,25 +21,19 @@ from fo1.checkpoints.native import bundled_proposer
 from fo1.decoding import Written
 from fo1.errors import Fo1Error, PromptError, RegionError
 from fo1.findings import Findings
-from fo1.loading import model_folder
-from fo1.opening import settings_of
 from fo1.pipeline import best_rows, given_regions
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.proposals.proposer import Proposer
-from fo1.rating import Rating
-from fo1.reporting import check_threshold, report
+from fo1.reporting import check_threshold
 from fo1.serving.engine import Done, Ground, Look, Picture, Request, Said, Talk, shown
 from fo1.serving.limits import Limits
 from fo1.serving.problems import Problem, busy
 from fo1.streaming import settled
 from fo1.tiles import Tiling
 from fo1.views import View
-from fo1.vllm.asking import Asking
 from fo1.vllm.asking import Look as Seen
 from fo1.vllm.asking import Request as Prompted
-from fo1.vllm.engine import OPTIONS
-from fo1.vllm.exported import Exported, export, is_exported
-from fo1.vllm.plugin import register
+from fo1.vllm.starting import start
 from fo1.vllm.viewing import viewed
 
 
@@ -50,7 +42,7 @@ class VLLMEngine:
 
     model: a folder that `fo1.vllm.export` made, or that it can export. limits: how many requests may be at
     work. proposer: by default the bundled detector. options: arguments of `vllm.LLM`.
-    Raises `CheckpointError` for a model that vLLM cannot run.
+    Raises `CheckpointError` for a model that vLLM cannot run, and `Fo1Error` for options that it refuses.
     """
 
     def __init__(
@@ -60,18 +52,8 @@ class VLLMEngine:
         proposer: Proposer | None = None,
         **options: Any,
     ) -> None:
-        register()
-        folder = model_folder(model)
-        if not is_exported(folder):
-            self._links = tempfile.TemporaryDirectory(prefix="fo1-vllm-")
-            folder = export(folder, Path(self._links.name) / "model")
-        quiet = {"disable_log_stats": True}
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(str(folder), **{**OPTIONS, **quiet, **options}))
-        config = self._llm.model_config.hf_config
-        exported = Exported.of(config)
-        self._asking = Asking(exported, config, self._llm.get_tokenizer())
-        self._settings = settings_of(exported.config)
-        self.name = self._settings.name
+        self._llm, self._asking, self._links = start(model, _began, {"disable_log_stats": True, **options})
+        self.name = self._asking.settings.name
         self._most = (limits or Limits()).waiting
         self._proposer = proposer or bundled_proposer()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fo1-proposals")
@@ -128,15 +110,17 @@ class VLLMEngine:
     async def _found(self, look: Seen, request: Ground) -> Findings:
         check_threshold(request.threshold)
         task, labels = "count" if request.verb == "count" else "detect", clean_labels(request.labels)
-        parts = self._asking.grounding(look, TASKS[task], labels) if len(look.regions) else []
-        said = await asyncio.gather(*(self._written(prompted) for _, prompted in parts))
+        parts = self._asking.grounding(look, TASKS[task], labels)
+        writing = [asyncio.ensure_future(self._written(prompted)) for _, prompted in parts]
+        try:
+            said = await asyncio.gather(*writing)
+        finally:  # if one fails, nobody waits for the others
+            for one in writing:
+                one.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
         answers = [(view, written) for (view, _), (written, _) in zip(parts, said, strict=True)]
-        rating = Rating(np.zeros((len(labels), 0), np.float32), np.ones(len(labels), np.float32))
-        if parts:
-            rating = self._asking.rating(labels, len(look.regions), answers)
         limit = 1 if request.verb == "find" else None
-        usual, crowded = self._settings.threshold, len(parts) > 1
-        return report(look.regions, labels, rating, request.threshold, usual, crowded, limit)
+        return self._asking.findings(look, labels, answers, request.threshold, limit)
 
     def _prompted(self, talk: Talk, looks: Sequence[Seen]) -> tuple[View, Prompted]:
         """Raises `Fo1Error` for what makes no prompt."""
@@ -216,6 +200,10 @@ class VLLMEngine:
             self._at_work -= 1
             if not self._at_work:
                 self._idle.set()
+
+
+def _began(folder: str, **options: Any) -> AsyncLLM:
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(folder, **options))
 
 
 def _said(view: View, written: Written, prompt: int, talk: Talk) -> Said:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -20,10 +21,13 @@ from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS, StructuredOutputsParams
 
 from fo1.decoding import Written, check
 from fo1.errors import PromptError
+from fo1.findings import Findings
+from fo1.opening import settings_of
 from fo1.prompts.conversation import Role, Shown, Turn
 from fo1.prompts.parsing import named_regions
 from fo1.prompts.tasks import TaskSpec
 from fo1.rating import Rating, read_freely, read_lists, watched_ids
+from fo1.reporting import report
 from fo1.scoring import WORDS_TO_SPARE
 from fo1.types import Regions
 from fo1.views import View, views
@@ -91,6 +95,7 @@ class Asking:
         self, exported: Exported, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase
     ) -> None:
         self.exported = exported
+        self.settings = settings_of(exported.config)
         self.prompts = MarkedPrompts(tokenizer, exported.vocabulary, exported.chat)
         self.mark = image_mark(config)
 
@@ -129,7 +134,10 @@ class Asking:
     def grounding(
         self, look: Look, task: TaskSpec, labels: Sequence[str], constrained: bool = True
     ) -> list[tuple[View, Request]]:
-        """Asks for the regions of labels, in parts if there are more than the model has names for."""
+        """Asks for the regions of labels, in parts if there are more than the model has names for.
+
+        Asks nothing where there are no regions.
+        """
         named = [number for label in labels for number in named_regions(label)]
         words = WORDS_TO_SPARE + sum(len(self.prompts.phrase(label)) + 8 for label in labels)
         most = words + min(self.capacity, len(look.regions))
@@ -141,7 +149,7 @@ class Asking:
                 f"{self.capacity} regions; ask with constrained=False"
             )
         asked = []
-        for view in views(len(look.regions), self.capacity, named):
+        for view in views(len(look.regions), self.capacity, named) if len(look.regions) else ():
             names = [view.inward(label) for label in labels]
             grammar = lark_grammar(self.prompts, len(view.rows), task.answer, names) if constrained else None
             asked.append((view, self._request(look, view, task.fill(*names), most, watched, grammar)))
@@ -154,10 +162,26 @@ class Asking:
         answers: Sequence[tuple[View, Written]],
         constrained: bool = True,
     ) -> Rating:
-        """What the answers to `grounding` say of all regions."""
+        """What the answers to `grounding` say of all regions; without regions there are none."""
+        if not answers:
+            return Rating(np.zeros((len(labels), total), np.float32), np.ones(len(labels), np.float32))
         temperature = self.exported.config.temperature
         read = partial(read_lists, temperature=temperature) if constrained else read_freely
         return read(self.exported.vocabulary, labels, total, answers)
+
+    def findings(
+        self,
+        look: Look,
+        labels: Sequence[str],
+        answers: Sequence[tuple[View, Written]],
+        threshold: float | None,
+        limit: int | None = None,
+        constrained: bool = True,
+    ) -> Findings:
+        """What was found by `grounding`; see `report`."""
+        rating = self.rating(labels, len(look.regions), answers, constrained)
+        usual, crowded = self.settings.threshold, len(answers) > 1
+        return report(look.regions, labels, rating, threshold, usual, crowded, limit)
 
     def written(self, request: Request, said: CompletionOutput) -> Written:
         """An answer as the core reads one."""

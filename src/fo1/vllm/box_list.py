@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from fo1.errors import Fo1Error, PromptError, RegionError
 
-KEY = "bbox_list"
+KEY, KWARGS, LOADING = "bbox_list", "mm_processor_kwargs", "media_io_kwargs"
 PATHS = ("/v1/chat/completions", "/v1/chat/completions/render")
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -22,20 +22,20 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 class BoxList:
     """Moves boxes to where vLLM hands them to the multimodal processor. Of other settings for that, which
-    could make a picture cost more, it lets none through."""
+    could make a picture cost more, it lets none through; to other paths than `PATHS`, no boxes either."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in PATHS:
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         body = await _whole(receive)
         if body is None:
             return
         try:
-            body = _moved(body)
+            body = _moved(body) if scope["path"] in PATHS else _without(body, scope["path"])
         except Fo1Error as error:
             await _refuse(str(error), send)
             return
@@ -56,21 +56,37 @@ class BoxList:
 
 def _moved(body: bytes) -> bytes:
     """Raises `Fo1Error` for boxes that belong to no image. What is no question is left to vLLM to refuse."""
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return body
+    asked = _read(body)
     if not isinstance(asked, dict) or not isinstance(asked.get("messages"), list):
         return body
-    for key in ("mm_processor_kwargs", "media_io_kwargs"):
-        if set(asked.get(key) or {}) - {KEY}:
-            raise PromptError(f"{key} takes {KEY} alone on this server")
-    apart = (asked.get("mm_processor_kwargs") or {}).get(KEY)
-    boxes = _by_image(asked["messages"], asked.pop(KEY, apart))
-    asked.pop("mm_processor_kwargs", None)
+    settings = asked.pop(KWARGS, None) or {}
+    if asked.pop(LOADING, None) or not isinstance(settings, dict) or settings.keys() - {KEY}:
+        raise PromptError(f"{KWARGS} takes {KEY} alone on this server, and {LOADING} nothing")
+    boxes = _by_image(asked["messages"], asked.pop(KEY, settings.get(KEY)))
     if boxes:
-        asked["mm_processor_kwargs"] = {KEY: boxes}
+        asked[KWARGS] = {KEY: boxes}
     return json.dumps(asked).encode()
+
+
+def _without(body: bytes, path: str) -> bytes:
+    """The body. Raises `Fo1Error` if any part of it says what is taken nowhere but at `PATHS`."""
+    waiting = [_read(body)]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            for key in (KEY, KWARGS, LOADING):
+                if part.get(key) is not None:
+                    raise PromptError(f"{path} takes no {key} on this server; send boxes to {PATHS[0]}")
+        waiting += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return body
+
+
+def _read(body: bytes) -> Any:
+    """None for what is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _by_image(messages: list[Any], beside: Any) -> list[Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from vllm import LLM
 from vllm.exceptions import VLLMValidationError
@@ -17,24 +15,14 @@ from fo1.decoding import Written
 from fo1.errors import PromptError, RegionError
 from fo1.findings import Findings
 from fo1.images import ImageSource, load_image
-from fo1.loading import model_folder
-from fo1.opening import settings_of
 from fo1.pipeline import given_regions
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.proposals.proposer import Proposer
-from fo1.rating import Rating
-from fo1.reporting import check_threshold, report
+from fo1.reporting import check_threshold
 from fo1.types import Regions
-from fo1.vllm.asking import Asking, Look, Request, Talk
-from fo1.vllm.exported import Exported, export, is_exported
-from fo1.vllm.plugin import register
-
-OPTIONS = {
-    "structured_outputs_config": {"backend": "guidance"},  # it knows tokens by their ids
-    "logprobs_mode": "processed_logprobs",
-    "generation_config": "vllm",
-}
-"""Of vLLM, where a caller does not say otherwise."""
+from fo1.vllm.asking import Look, Request, Talk
+from fo1.vllm.starting import start
+from fo1.vllm.viewing import viewed
 
 
 class Engine:
@@ -44,21 +32,13 @@ class Engine:
         made that lives as long as the engine.
     proposer: finds boxes where none are given; by default the bundled detector.
     options: arguments of `vllm.LLM`, such as `dtype`, `tensor_parallel_size`, `gpu_memory_utilization`.
-    Raises `CheckpointError` for a model that vLLM cannot run.
+    Raises `CheckpointError` for a model that vLLM cannot run, and `Fo1Error` for options that it refuses.
     """
 
     def __init__(self, model: str | Path, proposer: Proposer | None = None, **options: Any) -> None:
-        register()
-        folder = model_folder(model)
-        if not is_exported(folder):
-            self._links = tempfile.TemporaryDirectory(prefix="fo1-vllm-")
-            folder = export(folder, Path(self._links.name) / "model")
-        self.llm = LLM(str(folder), **{**OPTIONS, **options})
+        self.llm, self.asking, self._links = start(model, LLM, options)
         self.proposer = proposer or bundled_proposer()
-        config = self.llm.llm_engine.model_config.hf_config
-        exported = Exported.of(config)
-        self.asking = Asking(exported, config, self.llm.get_tokenizer())
-        self.settings = settings_of(exported.config)
+        self.settings = self.asking.settings
 
     def look_many(
         self, images: Sequence[ImageSource], boxes: Sequence[ArrayLike | Regions | None] | None = None
@@ -100,13 +80,13 @@ class Engine:
         return [view.outward(one.text) for (view, _), one in zip(asked, said, strict=True)]
 
     def chat(self, talks: Sequence[Talk], max_new_tokens: int = 256, constrained: bool = True) -> list[str]:
-        """What the model says next in each conversation.
+        """What the model says next in each conversation; see `FO1.chat`.
 
-        Raises `PromptError` for what is no conversation, and for more regions than the model has names for.
+        Raises `PromptError` for what is no conversation.
         """
-        return [
-            one.text for one in self.write([self.asking.talk(t, max_new_tokens, constrained) for t in talks])
-        ]
+        shown = [viewed(talk, self.asking.capacity) for talk in talks]
+        said = self.write([self.asking.talk(turns, max_new_tokens, constrained) for _, turns in shown])
+        return [view.outward(one.text) for (view, _), one in zip(shown, said, strict=True)]
 
     def detect(
         self,
@@ -156,20 +136,10 @@ class Engine:
     ) -> list[Findings]:
         check_threshold(threshold)
         names = clean_labels(labels)
-        asked = [
-            self.asking.grounding(look, TASKS[task], names, constrained) if len(look.regions) else []
-            for look in looks
-        ]
+        asked = [self.asking.grounding(look, TASKS[task], names, constrained) for look in looks]
         said = iter(self.write([request for parts in asked for _, request in parts]))
-        ratings = [
-            self.asking.rating(
-                names, len(look.regions), [(view, next(said)) for view, _ in parts], constrained
-            )
-            if parts
-            else Rating(np.zeros((len(names), 0), np.float32), np.ones(len(names), np.float32))
-            for look, parts in zip(looks, asked, strict=True)
-        ]
+        answers = [[(view, next(said)) for view, _ in parts] for parts in asked]
         return [
-            report(look.regions, names, rating, threshold, self.settings.threshold, len(parts) > 1, limit)
-            for look, rating, parts in zip(looks, ratings, asked, strict=True)
+            self.asking.findings(look, names, one, threshold, limit, constrained)
+            for look, one in zip(looks, answers, strict=True)
         ]

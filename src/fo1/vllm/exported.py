@@ -239,8 +239,13 @@ def _show(words: Iterable[str], folder: Path) -> None:
 
 
 def _link(file: Path, target: Path) -> None:
-    """The same file again without room of its own; a copy where the file system cannot."""
+    """The same file again without room of its own: hard links outlive it, but stay on one disk and with one
+    owner. A copy where there are no links at all."""
+    source = file.resolve()
     try:
-        os.link(file.resolve(), target)
+        os.link(source, target)
     except OSError:
-        shutil.copyfile(file, target)
+        try:
+            target.symlink_to(source)
+        except OSError:
+            shutil.copyfile(source, target)

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fo1.errors import Fo1Error
+from fo1.loading import INT8
 
 FORM = "vllm[?tensor_parallel_size=2&gpu_memory_utilization=0.8&…]"
 
@@ -27,7 +28,10 @@ def parse_options(written: str, dtype: str | None = None) -> dict[str, Any]:
     if unknown:
         raise Fo1Error(f"--engine {written}: vLLM knows no {min(unknown)}; see vllm serve --help=all")
     given = {} if dtype is None else {"dtype": dtype}
-    return given | {key: _value(text) for key, text in pairs}
+    given |= {key: _value(text) for key, text in pairs}
+    if given.get("dtype") == INT8:
+        raise Fo1Error("vLLM has no int8 of ours; say --dtype bfloat16, float16 or float32")
+    return given
 
 
 def _known() -> set[str]:

@@ -43,6 +43,7 @@ from fo1.prompts.builder import PromptBuilder
 from fo1.vllm.exported import Exported, image_mark
 
 BOXES = "bbox_list"
+LISTS = (list, tuple, np.ndarray)
 
 
 class Pictures(ProcessorBatchItems[Any]):
@@ -145,13 +146,15 @@ class RegionProcessor(BaseMultiModalProcessor[RegionInfo]):
     """Prepares the image as the core does, and writes where its tokens and its regions stand."""
 
     def apply(self, inputs: ProcessorInputs, timing_ctx: TimingContext) -> MultiModalInput:
-        """Puts boxes that came apart to their images first, so that nothing else need know."""
+        """Puts boxes that came apart to their images first, so that nothing else need know.
+
+        A client's own id for an image says nothing of its boxes, so caches are not told of it.
+        """
         kwargs = dict(inputs.hf_processor_mm_kwargs)
-        given = kwargs.pop(BOXES, None)
-        if given is not None:
-            items = self._with_boxes(inputs.mm_data_items, given)
-            inputs = replace(inputs, mm_data_items=items, hf_processor_mm_kwargs=kwargs)
-        return super().apply(inputs, timing_ctx)
+        given, items = kwargs.pop(BOXES, None), inputs.mm_data_items
+        items = items if given is None else self._with_boxes(items, given)
+        own = replace(inputs, mm_data_items=items, mm_uuid_items=None, hf_processor_mm_kwargs=kwargs)
+        return super().apply(own, timing_ctx)
 
     def _with_boxes(self, items: MultiModalDataItems, boxes: Any) -> MultiModalDataItems:
         images = items.get("image", ())
@@ -231,8 +234,9 @@ class RegionProcessor(BaseMultiModalProcessor[RegionInfo]):
 
 
 def _flat(boxes: Any) -> bool:
-    """Are these the boxes of one image, rather than a list for each?"""
-    return not len(boxes) or not np.asarray(boxes[0]).ndim == 2
+    """Are these the boxes of one image, rather than a list for each, which may be empty?"""
+    first = boxes[0] if isinstance(boxes, LISTS) and len(boxes) else None
+    return not isinstance(first, LISTS) or (len(first) > 0 and not isinstance(first[0], LISTS))
 
 
 def _fits(count: int, capacity: int) -> None:

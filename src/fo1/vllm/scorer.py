@@ -32,6 +32,7 @@ from fo1.views import View
 from fo1.vllm.llama import piece
 from fo1.vllm.plugin import register
 from fo1.vllm.reader import widened
+from fo1.vllm.starting import refusals
 
 OPTIONS = {"runner": "pooling", "pooler_config": {"pooling_type": "LAST", "use_activation": False}}
 
@@ -51,7 +52,8 @@ class Scorer:
             raise CheckpointError(f"{model} is not a native model; ask it with an Engine")
         with tempfile.TemporaryDirectory(prefix="fo1-vllm-") as folder:
             _write_language_model(model_folder(model), Path(folder), DTYPES[dtype])
-            self.llm = LLM(folder, dtype=dtype, **{**OPTIONS, **options})
+            with refusals():
+                self.llm = LLM(folder, dtype=dtype, **{**OPTIONS, **options})
 
     def look_many(
         self, images: Sequence[ImageSource], boxes: Sequence[ArrayLike | Regions | None] | None = None
@@ -70,10 +72,12 @@ class Scorer:
         return self._ground("count", scenes, clean_labels([label]), threshold)
 
     def states(self, prompts: Sequence[dict[str, Any]]) -> Tensor:
-        """(L, D) float32, the last state of each prompt."""
+        """(L, D) float32, the last state of each prompt, where the core is."""
+        if not prompts:
+            return torch.zeros(0, self.llm.model_config.get_hidden_size())
         params = PoolingParams(use_activation=False)
         outputs = self.llm.encode(list(prompts), params, pooling_task="embed", use_tqdm=False)
-        return torch.stack([output.outputs.data for output in outputs]).float()
+        return torch.stack([output.outputs.data for output in outputs]).float().to(self.core.model.device)
 
     def _ground(
         self, task: str, scenes: Sequence[Scene], labels: list[str], threshold: float | None

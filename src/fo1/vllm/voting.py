@@ -17,6 +17,7 @@ from fo1.labeling.votes import masking, row
 from fo1.loading import model_folder
 from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 from fo1.vllm.engine import Engine
+from fo1.vllm.exported import is_exported
 from fo1.vllm.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ Asked: TypeAlias = Engine | Scorer
 
 def load_engine(model: str, options: dict[str, Any]) -> Asked:
     """A model in vLLM, be it one that writes its answers or one that scores. Raises `CheckpointError`."""
-    return Scorer(model, **options) if kind_of(model_folder(model)) == "native" else Engine(model, **options)
+    folder = model_folder(model)
+    scores = kind_of(folder) == "native" and not is_exported(folder)
+    return Scorer(model, **options) if scores else Engine(model, **options)
 
 
 def vote(engine: Asked, pictures: Sequence[Picture], labels: Sequence[str]) -> list[Row]:
