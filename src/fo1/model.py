@@ -195,11 +195,17 @@ class RegionModel(nn.Module):
         self, hidden: Tensor | None, embeddings: Tensor, evidence: Tensor, phrases: Tensor
     ) -> Tensor:
         """As `region_logits`, but for what other names say of the region."""
+        return self._pointed(hidden, embeddings, phrases) + self._support(evidence, phrases)
+
+    def _pointed(self, hidden: Tensor | None, embeddings: Tensor, phrases: Tensor) -> Tensor:
         if self.splice.pointer is None:
             raise ValueError("a static region vocabulary has no pointer")
         logits: Tensor = self.splice.pointer(hidden, embeddings, phrases)
-        support = self.encoder.evidence
-        return logits if support is None else logits + support.support(phrases, evidence)
+        return logits
+
+    def _support(self, evidence: Tensor, phrases: Tensor) -> Tensor | float:
+        known = self.encoder.evidence
+        return 0.0 if known is None else known.support(phrases, evidence)
 
     def region_logits(
         self,
@@ -216,10 +222,11 @@ class RegionModel(nn.Module):
         embeddings: (N, D); evidence: (N, K); phrases: (L, D), see `phrase_embeddings`. named: `name_logits`,
         if they are known.
         """
-        logits = self.own_logits(hidden, embeddings, evidence, phrases)
+        support = self._support(evidence, phrases)
+        logits = self._pointed(hidden, embeddings, phrases) + support
         if self.lexicon is None:
             return logits
-        unread = logits if hidden is None else self.own_logits(None, embeddings, evidence, phrases)
+        unread = logits if hidden is None else self._pointed(None, embeddings, phrases) + support
         names = self.name_logits(embeddings, evidence) if named is None else named
         return logits - self.lexicon.penalty(unread, names, phrases)
 

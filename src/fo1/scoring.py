@@ -56,7 +56,7 @@ def state_scores(
     """
     named = _names(model, encoded)
     logits = model.region_logits(states, encoded.embeddings, encoded.evidence, phrases, named)
-    if model.lexicon is not None:
+    if model.lexicon is not None and len(phrases) > 1:
         logits = logits - model.lexicon.contest(logits, phrases)
     return (logits / temperature).sigmoid().float().cpu()
 

@@ -195,7 +195,7 @@ def test_features_take_and_stack() -> None:
     assert torch.equal(again.primary, features.primary) and torch.equal(again.evidence, features.evidence)
 
 
-def test_a_gallery_is_seen_and_what_it_recalls_is_evidence() -> None:
+def test_what_a_gallery_recalls_is_evidence() -> None:
     words = torch.zeros(5, 10)
     words[4, 2] = 5.0  # the second name of the gallery
     gallery = Gallery(24, names=2, width=6, examples=1)
@@ -203,7 +203,7 @@ def test_a_gallery_is_seen_and_what_it_recalls_is_evidence() -> None:
     encoder = HybridRegionEncoder(
         LevelBranch((16,)),
         LevelBranch((8,)),
-        Connector(HybridRegionEncoder.connector_width(FusionConfig(), 16, 8, 3 + 6), 12, 10),
+        Connector(HybridRegionEncoder.connector_width(FusionConfig(), 16, 8, 3), 12, 10),
         FusionConfig(),
         evidence=plain_evidence(words[:1], words[1:3], words[3:]),
         auxiliary_namer=Fixed(3),

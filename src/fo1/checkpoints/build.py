@@ -59,8 +59,7 @@ def build_model(
     if recalled:
         channels, _ = FUSION.widths(*widths)
         gallery = Gallery(channels, len(recalled), config.gallery_width, config.gallery_examples)
-    more = sum(n.classes for n in namers) + (0 if gallery is None else gallery.width)
-    inputs = HybridRegionEncoder.connector_width(FUSION, *widths, more)
+    inputs = HybridRegionEncoder.connector_width(FUSION, *widths, sum(n.classes for n in namers))
     evidence = NameEvidence(
         [phrase_means(base, prompts, c) for c in (*classes, *([recalled] if recalled else ()))],
         phrase_means(base, prompts, aliases),

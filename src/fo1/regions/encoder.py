@@ -114,13 +114,10 @@ class HybridRegionEncoder(nn.Module):
         self.gallery = gallery
 
     @staticmethod
-    def connector_width(config: FusionConfig, primary: int, auxiliary: int, more: int = 0) -> int:
-        """The connector's input width, from the branches' widths.
-
-        more: the number of evidence classes, and the gallery's width.
-        """
+    def connector_width(config: FusionConfig, primary: int, auxiliary: int, names: int = 0) -> int:
+        """The connector's input width, from the branches' widths and the number of evidence classes."""
         fused, position = config.widths(primary, auxiliary)
-        return fused + (position if config.position == "concat" else 0) + more
+        return fused + (position if config.position == "concat" else 0) + names
 
     def pool(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> RegionFeatures:
         """The part that frozen encoders decide; cached in training."""
@@ -163,9 +160,7 @@ class HybridRegionEncoder(nn.Module):
 
     def fuse(self, features: RegionFeatures) -> Tensor:
         """The hybrid region feature with its position, (N, fused width)."""
-        return self._placed(self.hybrid(features), features)
-
-    def _placed(self, fused: Tensor, features: RegionFeatures) -> Tensor:
+        fused = self.hybrid(features)
         _, width = self.config.widths(features.primary.shape[1], features.auxiliary.shape[1])
         if self.config.position == "none":
             return fused
@@ -174,16 +169,13 @@ class HybridRegionEncoder(nn.Module):
 
     def embed(self, features: RegionFeatures) -> Tensor:
         """Region embeddings (N, D) in the connector's dtype."""
-        hybrid = self.hybrid(features)
-        seen = [self._placed(hybrid, features)]
+        fused = self.fuse(features)
         dtype = next(self.connector.mlp.parameters()).dtype
         if self.evidence is None:
-            return self.connector(seen[0].to(dtype))
-        seen.append(features.evidence)
-        if self.gallery is not None:
-            seen.append(self.gallery.project(hybrid) * self.gallery.width**0.5)  # as large as the rest
+            return self.connector(fused.to(dtype))
+        seen = torch.cat([fused, features.evidence], dim=1)
         residual = self.evidence(self.recall(features).said)
-        return self.connector(torch.cat(seen, dim=1).to(dtype), residual.to(dtype))
+        return self.connector(seen.to(dtype), residual.to(dtype))
 
     def forward(self, primary: FeatureMaps, auxiliary: FeatureMaps | None, regions: Regions) -> Tensor:
         """One image's region embeddings, (N, D)."""
