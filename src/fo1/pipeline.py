@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from PIL import Image
 
 from fo1.decoding import generate, text_grammars
 from fo1.errors import RegionError
@@ -67,11 +68,7 @@ class FO1:
         if top_k is not None and top_k < 1:
             raise RegionError(f"top_k must be at least 1, got {top_k}")
         started = time.perf_counter()
-        sets = [None] * len(images) if boxes is None else boxes
-        if len(sets) != len(images):
-            raise RegionError(f"{len(sets)} sets of boxes for {len(images)} images; None is for proposals")
-        pixels = [load_image(image) for image in images]
-        given = [given_regions(one, image.size) for one, image in zip(sets, pixels, strict=True)]
+        pixels, given = loaded_images(images, boxes)
         loaded = time.perf_counter()
         with self.model.lock:
             encoded = encode_all(self.model, pixels, given, tiles)
@@ -134,6 +131,20 @@ class FO1:
         """Moves the model."""
         self.model.to(device)
         return self
+
+
+def loaded_images(
+    images: Sequence[ImageSource], boxes: Sequence[ArrayLike | Regions | None] | None
+) -> tuple[list[Image.Image], list[Regions | None]]:
+    """Images, and the regions that are given of each, None for proposals; boxes: as for `FO1.look_many`.
+
+    Raises `ImageError` and `RegionError`.
+    """
+    sets = [None] * len(images) if boxes is None else boxes
+    if len(sets) != len(images):
+        raise RegionError(f"{len(sets)} sets of boxes for {len(images)} images; None is for proposals")
+    pixels = [load_image(image) for image in images]
+    return pixels, [given_regions(one, image.size) for one, image in zip(sets, pixels, strict=True)]
 
 
 def best_rows(regions: Regions, top_k: int) -> list[int]:

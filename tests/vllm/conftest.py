@@ -35,6 +35,20 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in our own format."""
+    import vllm_models
+
+    return vllm_models.write_native(tmp_path_factory.mktemp("vllm") / "native")
+
+
+@pytest.fixture(scope="session")
+def native_core(native: Path) -> FO1:
+    """That model as the core runs it."""
+    return fo1.load(native, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
 def core(folder: Path) -> FO1:
     """The model as the core runs it."""
     return fo1.load(folder, device="cpu", dtype="float32")

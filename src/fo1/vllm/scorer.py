@@ -50,6 +50,7 @@ class Scorer:
         self.core = load(model, dtype=dtype)
         if not isinstance(self.core.description, Native):
             raise CheckpointError(f"{model} is not a native model; ask it with an Engine")
+        self.settings = self.core.settings
         with tempfile.TemporaryDirectory(prefix="fo1-vllm-") as folder:
             _write_language_model(model_folder(model), Path(folder), DTYPES[dtype])
             with refusals():
@@ -83,7 +84,7 @@ class Scorer:
         self, task: str, scenes: Sequence[Scene], labels: list[str], threshold: float | None
     ) -> list[Findings]:
         check_threshold(threshold)
-        model, settings = self.core.model, self.core.settings
+        model, settings = self.core.model, self.settings
         asked = [
             part for number, scene in enumerate(scenes) for part in _asked(model, number, scene, task, labels)
         ]

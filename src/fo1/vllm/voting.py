@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from fo1.checkpoints.config import kind_of
 from fo1.checkpoints.shards import Shards
@@ -19,9 +19,6 @@ from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 from fo1.vllm.engine import Engine
 from fo1.vllm.exported import is_exported
 from fo1.vllm.scorer import Scorer
-
-if TYPE_CHECKING:
-    from fo1.scene import Settings
 
 Asked: TypeAlias = Engine | Scorer
 
@@ -37,25 +34,24 @@ def vote(engine: Asked, pictures: Sequence[Picture], labels: Sequence[str]) -> l
     """As `fo1.labeling.votes.vote`."""
     images = [picture.image for picture in pictures if picture.image is not None]
     given = [picture.regions for picture in pictures]
-    if isinstance(engine, Engine):
-        looks = engine.look_many(images, given)
-        regions, found = [look.regions for look in looks], engine.detect(looks, labels)
-    else:
-        scenes = engine.look_many(images, given)
-        regions, found = [scene.regions for scene in scenes], engine.detect(scenes, labels)
-    named = isinstance(engine, Engine)
-    return [row(*one, named) for one in zip(pictures, regions, found, strict=True)]
+    seen: list[Any] = [*engine.look_many(images, given)]
+    found = engine.detect(seen, labels)
+    writes = isinstance(engine, Engine)
+    return [
+        row(picture, one.regions, said, writes)
+        for picture, one, said in zip(pictures, seen, found, strict=True)
+    ]
 
 
 def voter(engine: Asked, labels: Sequence[str], masks: str | None = None) -> Ask:
     """What asks it for its votes; see `fo1.labeling.votes.voter`."""
     ask = partial(vote, engine, labels=labels)
-    return ask if masks is None else masking(ask, labels, settings_of(engine), masks, str(device_of(None)))
+    return ask if masks is None else masking(ask, labels, engine.settings, masks, str(device_of(None)))
 
 
 def facts(engine: Asked, proposals: str | None) -> dict[str, Any]:
     """As `fo1.labeling.facts.facts`; a run of vLLM's is no run of the core's."""
-    settings = settings_of(engine)
+    settings = engine.settings
     return {
         "weights": f"{weights(engine)} in vLLM",
         "proposals": proposals,
@@ -63,11 +59,6 @@ def facts(engine: Asked, proposals: str | None) -> dict[str, Any]:
         "temperature": settings.temperature,
         "duplicates": [DUPLICATE_IOU, DUPLICATE_COVER],
     }
-
-
-def settings_of(engine: Asked) -> Settings:
-    """What reports are made with."""
-    return engine.settings if isinstance(engine, Engine) else engine.core.settings
 
 
 def weights(engine: Asked) -> str:
