@@ -20,6 +20,7 @@ pytest.importorskip("vllm.config")
 pytestmark = pytest.mark.vllm
 
 from fo1.cli.main import app  # noqa: E402
+from fo1.labeling.votes import FLOOR  # noqa: E402
 from fo1.vllm import voting  # noqa: E402
 from fo1.vllm.engine import Engine  # noqa: E402
 from fo1.vllm.exported import export  # noqa: E402
@@ -66,6 +67,22 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / VOTES).read_text().splitlines()]
 
 
+def assert_alike(ours: Path, theirs: Path) -> None:
+    """Two runs said the same. Scores have four decimals, and the last depends on what vLLM read together."""
+    for want, got in zip(rows(theirs), rows(ours), strict=True):
+        votes = (want.pop("votes", {}), got.pop("votes", {}))
+        absence = (want.pop("absence", {}), got.pop("absence", {}))
+        boxes = (want.pop("boxes", []), got.pop("boxes", []))
+        assert got == want
+        np.testing.assert_allclose(boxes[1], boxes[0], atol=0.02)
+        assert absence[1] == pytest.approx(absence[0], abs=2e-4)
+        assert list(votes[1]) == list(votes[0])
+        for label in votes[0]:
+            left, right = (dict(side[label]) for side in votes)  # nearly equal scores may have changed places
+            for region in left.keys() | right.keys():
+                assert right.get(region, FLOOR) == pytest.approx(left.get(region, FLOOR), abs=2e-4)
+
+
 def test_rows_are_those_of_the_plain_engine(
     run: Run, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,20 +93,12 @@ def test_rows_are_those_of_the_plain_engine(
     assert made["options"] == {
         "dtype": "float32", "enforce_eager": True, "max_model_len": 1024, "max_num_seqs": 64
     }  # fmt: skip
-    for want, got in zip(rows(Path("plain")), rows(Path("vllm")), strict=True):
-        assert got["image"] == want["image"] and got.get("error") == want.get("error")
-        if "error" in want:
-            continue
-        np.testing.assert_allclose(got["boxes"], want["boxes"], atol=0.02)
-        assert got["named"] == want["named"]
-        for label in ("cat", "red dog"):
-            assert got["absence"][label] == pytest.approx(want["absence"][label], abs=2e-4)  # both rounded
-            np.testing.assert_allclose(got["votes"][label], want["votes"][label], atol=2e-4)
+    assert_alike(Path("vllm"), Path("plain"))
     mixed = run("label", "images", "--out", "mixed", "--device", "cpu", "--engine", VLLM)
     assert mixed.exit_code == 2 and "--device" in mixed.stderr
 
 
-def test_a_run_goes_on_with_the_same_bytes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_where_it_stopped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("label", "images", "--engine", VLLM)
     assert run(*words, "--out", "whole").exit_code == 0
     whole = Path("whole", VOTES).read_bytes()
@@ -100,7 +109,7 @@ def test_a_run_goes_on_with_the_same_bytes(run: Run, monkeypatch: pytest.MonkeyP
     Path("part", VOTES).write_bytes(whole[: end + 40])
     again = run(*words, "--out", "part")
     assert again.exit_code == 0 and "4 of 12 images are done already" in again.stderr
-    assert Path("part", VOTES).read_bytes() == whole
+    assert_alike(Path("part"), Path("whole"))
     other = run("label", "images", "--out", "part", "--retry", "--device", "cpu")
     assert other.exit_code == 2 and "is of another run (weights was" in other.stderr
 
@@ -130,8 +139,7 @@ def test_with_proposals_as_an_earlier_stage(run: Run) -> None:
     assert run("label", "images", "--out", "own", "--engine", VLLM).exit_code == 0
     named = run("label", "images", "--out", "named", "--engine", VLLM, "--proposer", "nanodet")
     assert named.exit_code == 0, named.stderr
-    own, other = Path("own", VOTES).read_text(), Path("named", VOTES).read_text()
-    assert own == other
+    assert_alike(Path("named"), Path("own"))
 
 
 @pytest.mark.parametrize(
@@ -164,6 +172,6 @@ def test_on_ray(run: Run, cluster: None, monkeypatch: pytest.MonkeyPatch) -> Non
     assert run(*words, "--out", "here", "--engine", VLLM).exit_code == 0
     done = run(*words, "--out", "ray", "--engine", "ray+" + VLLM + "&workers=1&cpus=1")
     assert done.exit_code == 0, done.stderr
-    assert Path("here", VOTES).read_bytes() == Path("ray", VOTES).read_bytes()
+    assert_alike(Path("ray"), Path("here"))
     ours, theirs = (json.loads(Path(one, "run.json").read_text())["settings"] for one in ("here", "ray"))
     assert ours == theirs
