@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings", "views", "mosaic", "forest", "decoding", "checkpoints", "stored"),
     ("rating", "records", "trace", "streaming"),
     ("reporting", "scoring"),
+    ("ordering",),
     ("scene",),
     ("messages",),
     ("pipeline", "proposers"),

@@ -11,8 +11,10 @@ from fo1.checkpoints.config import ModelConfig
 from fo1.errors import PromptError, RegionError
 from fo1.findings import written
 from fo1.model import RegionModel
+from fo1.ordering import meant
 from fo1.pipeline import FO1
 from fo1.prompts.parsing import Grounding, parse_answer
+from fo1.prompts.referring import refer
 from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 from fo1.scene import Scene, Settings
 from tiny import BOXES, StubProposer, picture, region_model
@@ -187,6 +189,27 @@ def test_find_is_the_best_of_detect(scene: Scene) -> None:
     assert found.regions.tolist() == [int(scores.argmax())] and found.scores[0] == scores.max()
     nothing = scene.find("the left, red cup", threshold=1.0)
     assert len(nothing) == 0 and nothing.absent == ("the left, red cup",)
+
+
+def test_find_compares_things_of_one_name(tiny_model: RegionModel, scene: Scene) -> None:
+    comparing = FO1(tiny_model, Settings("tiny", compares=True)).look(picture(0))
+    scores = scene.detect("cup, dog").confidence
+    for phrase, names in (("the left cup", ["cup"]), ("the cup next to the dog", ["cup", "dog"])):
+        reference = refer(phrase)
+        assert reference is not None
+        alone = (
+            np.stack([scores[n] for n in names])
+            if len(names) > 1
+            else scene.detect("cup").confidence["cup"][None]
+        )
+        found = comparing.find(phrase, threshold=0.0)
+        assert found.labels == (phrase,) and len(found) == 1
+        np.testing.assert_allclose(
+            found.confidence[phrase], meant(scene.regions, alone, reference), atol=1e-5
+        )
+    assert "the left cup" in comparing.find("the left cup", threshold=1.0).absent
+    plain = scene.find("the left cup", threshold=0.0)
+    assert (plain.confidence["the left cup"] == scene.detect("the left cup").confidence["the left cup"]).all()
 
 
 def test_count_is_the_number_of_what_it_locates(apart: Scene) -> None:

@@ -30,7 +30,9 @@ def opened(folder: Path, dtype: torch.dtype, updating: Updating, int8: bool = Fa
         if not int8:
             pack(model.base.get_decoder())  # small enough to hold its weights twice
         config = native.config
-        made = FO1(model, Settings(config.name, config.threshold, config.temperature), native)
+        made = FO1(
+            model, Settings(config.name, config.threshold, config.temperature, config.compares), native
+        )
     else:
         made = _attached(folder, dtype, kind == "released")
     if int8:

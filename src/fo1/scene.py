@@ -14,7 +14,9 @@ from fo1.decoding import generate_text, prompt, text_grammars
 from fo1.errors import PromptError, RegionError
 from fo1.findings import Findings
 from fo1.model import Encoded, RegionModel
+from fo1.ordering import meant
 from fo1.prompts.parsing import Answer, named_regions
+from fo1.prompts.referring import Reference, refer
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
 from fo1.rating import Rating
@@ -31,11 +33,13 @@ class Settings:
     """What the verbs want to know of a model.
 
     threshold: score from which a region is reported. temperature: divides the logits of regions.
+    compares: are words of place and size in a phrase ("the left cup") for geometry, not for the model?
     """
 
     name: str
     threshold: float = 0.0
     temperature: float = 1.0
+    compares: bool = False
 
 
 class Scene:
@@ -83,8 +87,13 @@ class Scene:
         return self._ground("detect", clean_labels(labels), threshold, constrained)
 
     def find(self, phrase: str, threshold: float | None = None, constrained: bool = True) -> Findings:
-        """The one thing a phrase describes ("the left cup"), or nothing."""
-        return self._ground("detect", clean_labels([phrase]), threshold, constrained, limit=1)
+        """The one thing a phrase describes ("the left cup"), or nothing.
+
+        Of a model whose settings say so, the model says what is a cup, and `meant` which of them is the left.
+        """
+        asked = clean_labels([phrase])
+        reference = refer(asked[0], self.known_names) if self.settings.compares else None
+        return self._ground("detect", asked, threshold, constrained, reference, limit=1)
 
     def count(self, label: str, threshold: float | None = None, constrained: bool = True) -> int:
         """How many there are: as many as the model would point at."""
@@ -193,14 +202,24 @@ class Scene:
         labels: list[str],
         threshold: float | None,
         constrained: bool,
+        reference: Reference | None = None,
         limit: int | None = None,
     ) -> Findings:
         check_threshold(threshold)
         started = time.perf_counter()
-        rating = self._rate(task, labels, constrained)
+        rating = self._rate(task, labels, constrained) if reference is None else self._compare(reference)
         self._spent("answer", started)
         crowded = len(self.regions) > self.model.capacity
         return report(self.regions, labels, rating, threshold, self.settings.threshold, crowded, limit)
+
+    def _compare(self, reference: Reference) -> Rating:
+        """The chance that each region is what one phrase means."""
+        names = [reference.what] if reference.relation is None else [reference.what, reference.other]
+        labels = clean_labels(names)
+        scores = self._rate("detect", labels, constrained=True).scores
+        rows = [labels.index(name) for name in names]
+        chances = meant(self.regions, scores[rows], reference)[None]
+        return Rating(chances, (1 - chances).prod(axis=1))
 
     def _rate(self, task: str, labels: list[str], constrained: bool) -> Rating:
         if not len(self.regions):

@@ -24,6 +24,7 @@ class ModelConfig:
     names, no gallery.
     pointing: see `ChatFormat`.
     threshold: region score from which `detect` reports a region. temperature: divides pointer logits.
+    compares: see `Settings`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelConfig:
     pointing: str = ""
     threshold: float = 0.5
     temperature: float = 1.0
+    compares: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> ModelConfig:

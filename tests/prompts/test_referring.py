@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from fo1.prompts.referring import Reference, refer
+
+
+@pytest.mark.parametrize(
+    ("phrase", "reference"),
+    [
+        ("the left cup", Reference("cup", ("left",))),
+        ("Leftmost coffee cup", Reference("coffee cup", ("left",))),
+        ("the left-most Cup", Reference("Cup", ("left",))),
+        ("the top-left cup", Reference("cup", ("top", "left"))),
+        ("the cup in the bottom right corner", Reference("cup", ("bottom", "right"))),
+        ("the cup on the right side of the image", Reference("cup", ("right",))),
+        ("the cup that is at the far left", Reference("cup", ("left",))),
+        ("the middle cup", Reference("cup", ("middle",))),
+        ("the second biggest dog", Reference("dog", ("biggest",), 2)),
+        ("the smallest dog on the left", Reference("dog", ("smallest", "left"))),
+        ("third car from the right", Reference("car", ("right",), 3)),
+        ("the first car", Reference("car", ("left",))),
+        ("the cup to the left of the plate", Reference("cup", (), 1, "left", "plate")),
+        ("cup left of a plate", Reference("cup", (), 1, "left", "plate")),
+        ("the lamp over the table", Reference("lamp", (), 1, "above", "table")),
+        ("the cat that is under the left chair", Reference("cat", (), 1, "below", "left chair")),
+        ("the biggest dog next to the man", Reference("dog", ("biggest",), 1, "near", "man")),
+        ("the man in the red shirt on the right", Reference("man in the red shirt", ("right",))),
+    ],
+)
+def test_what_and_which(phrase: str, reference: Reference) -> None:
+    assert refer(phrase) == reference
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "cup",
+        "the cup",
+        "a copyright sign",
+        "the cat on the sofa",
+        "left",
+        "the leftmost",
+        "left of the dog",
+        "左边的杯子",
+    ],
+)
+def test_nothing_tells_it_apart(phrase: str) -> None:
+    assert refer(phrase) is None
+
+
+def test_known_names_are_left_whole() -> None:
+    assert refer("the top hat", {"top hat"}) is None
+    assert refer("the left top hat", {"top hat"}) == Reference("top hat", ("left",))
+    assert refer("the top hat") == Reference("hat", ("top",))
