@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 import fo1
-from fo1.boxes import iou, suppress
+from fo1.boxes import iou
+from fo1.duplicates import Duplicates
 from fo1.pipeline import FO1
-from fo1.scene import DUPLICATE_COVER, DUPLICATE_IOU, Scene
+from fo1.scene import Scene
 
 PHOTOS = Path(__file__).resolve().parent.parent / "photos"
 LABELS = ("dog", "cat", "cow", "sheep", "horse", "giraffe", "cup", "chair")
@@ -99,7 +100,7 @@ def measured(scene: Scene, truth: Strewn) -> tuple[int, int, int, int, int]:
     proposed = int((iou(truth.boxes, scene.regions.xyxy).max(axis=1, initial=0) >= 0.5).sum())
     detections = scene.detect(LABELS)
     scores = np.max(list(detections.confidence.values()), axis=0)
-    left = suppress(scene.regions.xyxy, scores, DUPLICATE_IOU, DUPLICATE_COVER)
+    left, _ = Duplicates().merge(scene.regions.xyxy, scores)
     merged = hits(scene.regions.xyxy[left], truth.boxes)
     named = np.array(truth.names)
     right = sum(hits(detections.by_label(label).xyxy, truth.boxes[named == label]) for label in LABELS)

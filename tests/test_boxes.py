@@ -50,49 +50,6 @@ def test_nms_ties_limits_and_nothing() -> None:
     assert boxes.nms(touching, [0.9, 0.8], 0.0).tolist() == [0, 1]
 
 
-def test_suppress_drops_the_worse_of_two_nested_boxes() -> None:
-    nested = [UNIT, [2, 2, 4, 4], [50, 50, 60, 60]]
-    assert boxes.suppress(nested, [0.9, 0.5, 0.7], 0.5, 0.8).tolist() == [0, 2]
-    assert boxes.suppress(nested, [0.5, 0.9, 0.7], 0.5, 0.8).tolist() == [1, 2]
-    assert boxes.nms(nested, [0.9, 0.5, 0.7], 0.5).tolist() == [0, 2, 1]
-
-
-def test_suppress_at_its_limits() -> None:
-    half_in = [[0, 0, 40, 10], [35, 0, 45, 10]]  # IoU 50 / 450, half of the smaller one shared
-    assert boxes.suppress(half_in, [0.9, 0.8], 1.0, 0.5).tolist() == [0, 1]
-    assert boxes.suppress(half_in, [0.9, 0.8], 1.0, 0.49).tolist() == [0]
-    assert boxes.suppress(half_in, [0.9, 0.8], 0.12, 1.0).tolist() == [0, 1]
-    assert boxes.suppress(half_in, [0.9, 0.8], 0.11, 1.0).tolist() == [0]
-    assert boxes.suppress([UNIT, UNIT, [1, 1, 2, 2]], [0.1, 0.5, 0.5], 1.0, 1.0).tolist() == [1, 2, 0]
-
-
-def test_only_boxes_that_stay_suppress_others() -> None:
-    """The second goes because of the first; the third is covered by the second alone."""
-    chain = [[0, 0, 10, 10], [1, 0, 13, 10], [10, 0, 13, 10]]
-    assert boxes.suppress(chain, [0.9, 0.8, 0.7], 0.5, 0.8).tolist() == [0, 2]
-    assert boxes.suppress(chain[1:], [0.8, 0.7], 0.5, 0.8).tolist() == [0]
-
-
-def test_suppress_keeps_boxes_without_area_and_takes_none() -> None:
-    odd = [UNIT, [3, 3, 3, 3], [3, 3, 3, 3], [9, 9, 1, 1], [2, 5, 8, 5]]
-    assert boxes.suppress(odd, [0.5, 0.4, 0.9, 0.3, 0.2], 0.5, 0.8).tolist() == [2, 0, 1, 3, 4]
-    assert boxes.suppress(odd, [0.5, 0.4, 0.9, 0.3, 0.2], 0.0, 0.0).tolist() == [2, 0, 1, 3, 4]
-    none = boxes.suppress([], [], 0.5, 0.8)
-    assert none.shape == (0,) and none.dtype == np.int64
-
-
-def test_suppress_without_a_cover_is_nms() -> None:
-    rng = np.random.default_rng(1)
-    corner = rng.uniform(0, 500, (200, 2))
-    some = np.concatenate([corner, corner + rng.uniform(0, 300, (200, 2))], axis=1)
-    scores = rng.uniform(size=200)
-    given = some.copy()
-    assert (boxes.suppress(some, scores, 0.4, 1.0) == boxes.nms(some, scores, 0.4)).all()
-    kept = boxes.suppress(some, scores, 0.4, 0.8)
-    assert 1 < len(kept) < len(boxes.nms(some, scores, 0.4))
-    assert (np.diff(scores[kept]) <= 0).all() and (some == given).all()
-
-
 def test_rows_claim_free_columns_in_turn() -> None:
     overlaps = np.array([[0.9, 0.6], [0.95, 0.55], [0.5, 0.4], [0.1, 0.9]], dtype=np.float32)
     before = overlaps.copy()

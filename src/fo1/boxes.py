@@ -53,26 +53,14 @@ def claims(overlaps: ArrayLike, threshold: float = 0.5) -> NDArray[np.int64]:
 def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int64]:
     """Indices kept by greedy non-maximum suppression, best score first; ties keep the earlier box.
 
-    A box goes when its IoU with a better one is above `threshold`; 1 keeps all.
-    """
-    return suppress(boxes, scores, threshold, 1.0)
-
-
-def suppress(
-    boxes: ArrayLike, scores: ArrayLike, iou_threshold: float, cover_threshold: float
-) -> NDArray[np.int64]:
-    """As `nms`, and a box within another goes too: indices kept, best score first; ties keep the earlier box.
-
-    A box goes when its IoU with a better one that stays is above `iou_threshold`, or when what the two share
-    is above `cover_threshold` of the smaller one's area. 1 and 1 keep all; boxes without area always stay.
+    A box goes when its IoU with a better one that stays is above `threshold`; 1 keeps all, and boxes without
+    area always stay.
     """
     b = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
-    sizes = area(b)
     order = np.argsort(-np.asarray(scores, dtype=np.float32), kind="stable")
     kept: list[int] = []
     while order.size:
         best, rest = order[0], order[1:]
         kept.append(int(best))
-        covered = intersection(b[best], b[rest])[0] > cover_threshold * np.minimum(sizes[best], sizes[rest])
-        order = rest[~covered & (iou(b[best], b[rest])[0] <= iou_threshold)]
+        order = rest[iou(b[best], b[rest])[0] <= threshold]
     return np.array(kept, dtype=np.int64)

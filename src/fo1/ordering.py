@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fo1.boxes import area, suppress
+from fo1.boxes import area
+from fo1.duplicates import Duplicates
 from fo1.prompts.referring import Order, Reference, Relation
-from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 from fo1.types import FloatArray, Regions
 
 SURE = 3.0  # logit that the best region has at least, once a phrase takes it for granted that there is one
@@ -31,13 +31,13 @@ def meant(regions: Regions, scores: FloatArray, reference: Reference) -> FloatAr
     chances = np.zeros(len(regions), np.float32)
     if not len(regions):
         return chances
-    best, likely = scores.max(axis=1), np.stack([_taken_for_granted(row) for row in scores])
-    kept = suppress(regions.xyxy, scores[0], DUPLICATE_IOU, DUPLICATE_COVER)
-    own = likely[0, kept]
+    best = scores.max(axis=1)
+    kept, _ = Duplicates().merge(regions.xyxy, scores[0])
+    own = _taken_for_granted(scores[0, kept])
     if reference.relation is not None:
         near = _related(regions.xyxy, regions.image_size, reference.relation)[kept]
         near[np.arange(len(kept)), kept] = 0.0  # nothing is beside itself
-        own = own * (near * likely[1]).max(axis=1)
+        own = own * (near * _taken_for_granted(scores[1])).max(axis=1)
     if reference.orders:
         order = _order(regions.xyxy[kept], own, regions.image_size, reference.orders)
         own[order] = _ranked(own[order], reference.rank)

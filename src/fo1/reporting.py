@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fo1.boxes import clip, suppress
+from fo1.boxes import clip
+from fo1.duplicates import Duplicates
 from fo1.errors import PromptError
 from fo1.findings import Findings, written
 from fo1.prompts.parsing import Answer, Grounding
 from fo1.rating import Rating
 from fo1.types import Regions
 
-# Two regions of one label are the same thing if they overlap more, or share more of the smaller one.
-DUPLICATE_IOU = 0.5
-DUPLICATE_COVER = 0.5
+Kept = tuple[NDArray[np.int64], NDArray[np.float32]]  # regions, and what they score
 
 
 def check_threshold(threshold: float | None) -> None:
@@ -47,35 +46,35 @@ def report(
         sure &= rating.named  # by a model that names each thing once, if it sees all regions at once
     else:
         merge = True
-    groups = [_kept(regions, *row, merge=merge)[:limit] for row in zip(rating.scores, sure, strict=True)]
+    groups = []
+    for scores, possible in zip(rating.scores, sure, strict=True):
+        rows, kept = _kept(regions, scores, np.flatnonzero(possible), least, merge)
+        groups.append((rows[:limit], kept[:limit]))
     return _findings(regions, labels, groups, rating)
 
 
 def _kept(
-    regions: Regions, scores: NDArray[np.float32], sure: NDArray[np.bool_], merge: bool
-) -> NDArray[np.int64]:
-    """Regions of one label of which the model is sure, best first; with `merge`, each thing once."""
-    rows = np.flatnonzero(sure)
+    regions: Regions, scores: NDArray[np.float32], rows: NDArray[np.int64], least: float, merge: bool
+) -> Kept:
+    """Those of a label's regions `rows` that are reported, best first; with `merge`, each thing once."""
     if not merge:
-        return rows[np.argsort(-scores[rows], kind="stable")]
-    return rows[suppress(regions.xyxy[rows], scores[rows], DUPLICATE_IOU, DUPLICATE_COVER)]
+        order = rows[np.argsort(-scores[rows], kind="stable")]
+        return order, scores[order]
+    kept, faded = Duplicates().merge(regions.xyxy[rows], scores[rows], least)
+    return rows[kept], faded
 
 
-def _findings(
-    regions: Regions, labels: Sequence[str], groups: list[NDArray[np.int64]], rating: Rating
-) -> Findings:
-    index = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
-    groundings = tuple(
-        Grounding(label, tuple(sorted(group.tolist()))) for label, group in zip(labels, groups, strict=True)
-    )
-    chosen = [row[group] for row, group in zip(rating.scores, groups, strict=True)]
+def _findings(regions: Regions, labels: Sequence[str], groups: Sequence[Kept], rating: Rating) -> Findings:
+    index = np.concatenate([*(rows for rows, _ in groups), np.zeros(0, dtype=np.int64)])
+    found = dict(zip(labels, (rows.tolist() for rows, _ in groups), strict=True))
+    groundings = tuple(Grounding(label, tuple(sorted(rows))) for label, rows in found.items())
     return Findings(
         clip(regions.xyxy[index], regions.image_size),
-        np.concatenate([*chosen, np.zeros(0, np.float32)]),
-        tuple(label for label, group in zip(labels, groups, strict=True) for _ in group),
+        np.concatenate([*(scores for _, scores in groups), np.zeros(0, np.float32)]),
+        tuple(label for label, rows in found.items() for _ in rows),
         index,
         regions.image_size,
-        absent=tuple(label for label, group in zip(labels, groups, strict=True) if not len(group)),
+        absent=tuple(label for label, rows in found.items() if not rows),
         answer=rating.answer or Answer("".join(map(written, groundings)), groundings),
         confidence=dict(zip(labels, rating.scores, strict=True)),
         absence={} if rating.absence is None else dict(zip(labels, rating.absence.tolist(), strict=True)),

@@ -33,7 +33,7 @@ class Grounded:
     """Scores of N regions for some labels.
 
     xyxy: (N, 4) pixels of the upright image. size: its (width, height). proposer: (N,) the proposer's scores.
-    scores: label → (N,) the score of every region.
+    scores: label → (N,) the score of every region, as it is reported.
     ranked: label → regions that may be reported at any threshold, each thing once, best first. The `named`
         ones among them, label → regions, are those the model reports.
     """
@@ -60,8 +60,11 @@ class Grounded:
         for start in range(0, len(asked), step):
             # Reported at any score: duplicates are merged best first, so a threshold can follow.
             found = scene.detect(asked[start : start + step], threshold=0.0)
-            scores |= found.confidence
-            ranked |= {label: tuple(found.by_label(label).regions.tolist()) for label in found.confidence}
+            for label, row in found.confidence.items():
+                rows = found.by_label(label)
+                ranked[label] = tuple(rows.regions.tolist())
+                scores[label] = row.copy()
+                scores[label][rows.regions] = rows.scores
             for grounding in found.answer.groundings if scene.writes else ():
                 written.setdefault(grounding.phrase, set()).update(grounding.regions)
         if not scene.writes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from fo1.duplicates import Duplicates
 from fo1.fingerprint import fingerprint
-from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 
 if TYPE_CHECKING:
     from fo1.pipeline import FO1
@@ -18,5 +19,5 @@ def facts(model: FO1, proposals: str | None) -> dict[str, Any]:
         "proposals": proposals,
         "threshold": model.settings.threshold,
         "temperature": model.settings.temperature,
-        "duplicates": [DUPLICATE_IOU, DUPLICATE_COVER],
+        "duplicates": list(astuple(Duplicates())),
     }

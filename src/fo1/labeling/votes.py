@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fo1.boxes import clip, suppress
+from fo1.boxes import clip
 from fo1.detections import Detections
+from fo1.duplicates import Duplicates
 from fo1.errors import Fo1Error
 from fo1.labeling.ledger import Ledger, Row
 from fo1.labeling.masking import MASKED, masked, outlined
@@ -65,10 +66,9 @@ def voter(model: FO1, labels: Sequence[str], masks: str | None = None) -> Ask:
 
 def masking(ask: Ask, labels: Sequence[str], settings: Settings, masks: str, device: str) -> Ask:
     """As `ask`, with masks. settings: of the model that votes. Raises `CheckpointError`."""
-    from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
     from fo1.segmenting import Segmenter
 
-    usual = Reading(tuple(labels), settings.threshold, DUPLICATE_IOU, DUPLICATE_COVER)
+    usual = Reading(tuple(labels), settings.threshold)
     least = replace(usual, thresholds=Thresholds(MASKED))
     segmenter = Segmenter.load(masks, device)
     return masked(ask, segmenter, (usual.detections, least.detections))
@@ -135,22 +135,21 @@ class Found:
 class Reading:
     """How votes become detections.
 
-    labels: in the order in which they were asked. own: the model's threshold. iou, cover: two regions of one
-    label are the same thing if they overlap more, or share more of the smaller one.
+    labels: in the order in which they were asked. own: the model's threshold.
     """
 
     labels: tuple[str, ...]
     own: float
-    iou: float
-    cover: float
+    duplicates: Duplicates = Duplicates()
     thresholds: Thresholds = Thresholds()
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], thresholds: Sequence[str] = ()) -> Reading:
         """settings: of the run that voted. thresholds: as the command line says them. Raises `Fo1Error`."""
         labels = tuple(settings["labels"])
-        iou, cover = settings["duplicates"]
-        return cls(labels, settings["threshold"], iou, cover, Thresholds.parse(thresholds, labels))
+        iou, cover, *fading = settings["duplicates"]  # early runs knew no fading
+        duplicates = Duplicates(iou, cover, *fading or [0.0])
+        return cls(labels, settings["threshold"], duplicates, Thresholds.parse(thresholds, labels))
 
     def detections(self, row: Row) -> Detections:
         """As `Scene.detect` would report them at these thresholds."""
@@ -171,7 +170,7 @@ class Reading:
         least = self.thresholds.by_label.get(label, self.thresholds.usual)
         if least is None and "named" in row:
             return [(region, votes.get(region, 0.0)) for region in row["named"].get(label, ())]
-        sure = [region for region, score in votes.items() if score >= (self.own if least is None else least)]
-        scores = [votes[region] for region in sure]
-        kept = suppress(boxes[sure], scores, self.iou, self.cover)
-        return [(sure[i], scores[i]) for i in kept]
+        least = self.own if least is None else least
+        sure = [region for region, score in votes.items() if score >= least]
+        kept, scores = self.duplicates.merge(boxes[sure], [votes[region] for region in sure], least)
+        return [(sure[i], float(score)) for i, score in zip(kept, scores, strict=True)]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SHARPNESS = 20.0  # of the choice among names, per unit of cosine
+SHARPNESS = 30.0  # of the choice among names, per unit of cosine
 FAMILIAR = 0.3  # cosine to the nearest example below which a region is like nothing known
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 ALIKE = 0.6  # cosine of mean word embeddings from which two names may mean the same
 MOST = 3.0  # logits that rivals may take from a region: a name outside the lexicon must stand a chance
-CONTEST = 0.25  # share of its lead that a rival takes which is asked for as well; on photos and scenes alike
+CONTEST = 0.6  # share of its lead that a rival takes which is asked for as well; on photos and scenes alike
 
 
 class Lexicon(nn.Module):

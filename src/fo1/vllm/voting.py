@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,12 +11,12 @@ from typing import Any, TypeAlias
 from fo1.checkpoints.config import kind_of
 from fo1.checkpoints.shards import Shards
 from fo1.device import device_of
+from fo1.duplicates import Duplicates
 from fo1.fingerprint import digest, fingerprint
 from fo1.labeling.ledger import Row
 from fo1.labeling.pipeline import Ask, Picture
 from fo1.labeling.votes import masking, row
 from fo1.loading import model_folder
-from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
 from fo1.vllm.engine import Engine
 from fo1.vllm.exported import is_exported
 from fo1.vllm.scorer import Scorer
@@ -57,7 +58,7 @@ def facts(engine: Asked, proposals: str | None) -> dict[str, Any]:
         "proposals": proposals,
         "threshold": settings.threshold,
         "temperature": settings.temperature,
-        "duplicates": [DUPLICATE_IOU, DUPLICATE_COVER],
+        "duplicates": list(astuple(Duplicates())),
     }
 
 
