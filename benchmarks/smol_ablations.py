@@ -26,7 +26,6 @@ from ablations import known_runs, summary, table
 from coordinates import QUESTION, THOUSAND, parsed
 
 from fo1.boxes import claims, iou
-from fo1.checkpoints.build import CHAT
 from fo1.checkpoints.config import ModelConfig
 from fo1.checkpoints.native import bundled, load_untrained
 from fo1.data.packing import Packer
@@ -96,7 +95,7 @@ VARIANTS = (
 
 def _static(model: RegionModel) -> RegionModel:
     """The same parts with fixed region words and a slot behind each."""
-    vocabulary, chat = model.prompts.vocabulary, replace(CHAT, region_slots=True)
+    vocabulary, chat = model.prompts.vocabulary, replace(model.prompts.chat, region_slots=True)
     return RegionModel(
         model.base,
         PromptBuilder(model.prompts.tokenizer, vocabulary, chat),
