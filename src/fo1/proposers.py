@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import torch
 
+from fo1.checkpoints.bundled import bundled
 from fo1.checkpoints.native import bundled_proposer
 from fo1.errors import RegistryError
 from fo1.proposals import text
@@ -23,6 +24,7 @@ from fo1.proposals.proposer import Proposer, Selection
 from fo1.proposals.remote import RemoteProposer
 from fo1.proposals.text import TextProposer
 from fo1.proposals.union import Union
+from fo1.reading.reader import Reader
 
 FORM = "NAME[:FOLDER, FILE OR HUB ID][?min_score=…&iou=…&top_k=…&words=a,b]"
 NUMBERS: dict[str, Callable[[str], float]] = {"min_score": float, "iou": float, "top_k": int}
@@ -90,7 +92,7 @@ def named_proposer(
     "nanodet", "text", "cached:FILE", "detr:…", "rtdetr:…", "owlv2:…", "omdet:…", "groundingdino:…", "sam3:…"
     (a folder or hub id), an http or https address, or an installed plug-in, which take no options; see
     docs/proposers.md.
-    device, dtype: of NanoDet; other detectors run in float32.
+    device, dtype: of NanoDet and text; other detectors run in float32.
     own: the model's; if it is a NanoDet's, "nanodet" means it. Alone, its network then runs only once,
         for boxes and features; in a sum it runs again.
     Raises `RegistryError` for a text that names none, and what its model or file raises.
@@ -118,7 +120,8 @@ def _one(part: str, device: torch.device, dtype: torch.dtype, own: NanoDetPropos
         return NanoDetProposer(found.encoder, spec.selection(found.selection), found.candidates)
     if factory is TextProposer:
         spec.takes(*NUMBERS, target=False)
-        return TextProposer(selection=spec.selection(text.DEFAULT_SELECTION))
+        reader = Reader(next(iter(bundled().values())), dtype)
+        return TextProposer(reader, device, spec.selection(text.DEFAULT_SELECTION))
     if factory is GivenBoxes:
         raise RegistryError("given boxes have no file of their own; use --boxes, or cached:FILE")
     if factory is CachedProposals:

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fo1.findings import Findings
     from fo1.outlined import Outlined
+    from fo1.reading.writing import Writing
+
+
+def transcribed(found: Writing) -> dict[str, Any]:
+    """What is written, as plain records; region is -1 for a line that was found."""
+    lines = [{"text": row.pop("label"), **row} for row in found.to_dicts()]
+    return {"text": found.text, "lines": lines}
 
 
 def described(found: Findings, outlined: Outlined | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typer.testing import Result
 from fo1.errors import RegionError
 from fo1.findings import Findings
 from fo1.prompts.parsing import Answer
+from fo1.reading.writing import Writing
 
 Run = Callable[..., Result]
 BOXES = {"orange": [[10, 20, 30, 40], [50.126, 20, 70, 40]], "apple": [[1, 2, 3, 4]]}
@@ -56,6 +57,19 @@ class FakeScene:
             raise RegionError(f"there is no region {region}")
         first, second = (among or "cow, horse").split(", ")
         return [(f"{first} {region} of {self.boxes}", 0.75), (second, 0.25)]
+
+    def read(self, regions: Sequence[int] | None = None, threshold: float = 0.6) -> Writing:
+        self.seconds["read"] = 0.125
+        boxes = [[10, 20, 30, 40], [50.126, 20, 70, 40]] if self.boxes is None else self.boxes
+        numbers = [-1, -1] if regions is None else list(regions)
+        kept = len(numbers) if threshold <= 0.9 else 0
+        return Writing(
+            np.array(boxes[:kept], dtype=np.float32).reshape(-1, 4),
+            np.full(kept, 0.9, dtype=np.float32),
+            ("[red] lion", "inn")[:kept],
+            np.array(numbers[:kept], dtype=np.int64),
+            self.size,
+        )
 
     def ask(self, question: str) -> str:
         if question == "wait":

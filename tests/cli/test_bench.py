@@ -8,7 +8,7 @@ from cli.fakes import Run
 from fo1.bench import rivals
 from fo1.cli import common
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from tiny import region_model
 
 

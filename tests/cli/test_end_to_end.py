@@ -33,3 +33,10 @@ def test_a_real_photo(model: FO1, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert record["absent"] == ["airplane"]
     assert iou(found, truth).max() >= 0.5
     assert out.is_file()
+
+
+def test_a_word_on_a_real_photo(model: FO1, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "load_model", lambda settings: model)
+    done = CliRunner().invoke(app, ["read", str(PHOTOS / "space_shuttle.jpg"), "--json", "-"])
+    (line,) = json.loads(done.stdout)["lines"]
+    assert line["text"] == "USA" and iou([line["box"]], [[212, 251, 242, 266]]).max() > 0.5

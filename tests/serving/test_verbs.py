@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -14,7 +15,10 @@ from fo1.records import described
 from fo1.serving.app import make_app
 from fo1.serving.local import LocalEngine
 from fo1.serving.questions import ON_SCENES
+from fo1.settings import Settings
 from serving.pictures import data_url, png
+from tiny import StubProposer, region_model
+from written import reader, sheet
 
 ASKED: dict[str, dict[str, Any]] = {
     "detect": {"labels": ["a", "b"], "threshold": 0.3},
@@ -59,6 +63,31 @@ def test_with_an_image_and_of_a_scene(client: TestClient, tiny_fo1: FO1, verb: s
     again = client.post(f"/v1/scenes/{id}/{verb}", json=ASKED[verb]).json()
     assert set(again.pop("seconds")) == {"answer", "wait"}  # nothing is encoded twice
     assert again == said
+
+
+def test_every_line_of_text_and_the_task_in_a_chat() -> None:
+    model = region_model(proposer=StubProposer([(0, 0, 1, 1)]))
+    model.reader = reader()
+    page, boxes = sheet([((20, 20), "Open"), ((20, 120), "Closed")])
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG")
+    url = data_url(buffer.getvalue())
+    asked = "Please provide the ocr results of <region0> in the image."
+    parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": asked}]
+    with TestClient(make_app(LocalEngine(FO1(model, Settings("reads"))))) as client:
+        said = client.post("/v1/read", json={"image": url, "region": None}).json()
+        assert said["text"] == "Open Closed" and [line["region"] for line in said["lines"]] == [-1, -1]
+        one = client.post("/v1/read", json={"image": url, "boxes": boxes, "region": 1}).json()
+        assert one["text"] == "Closed" and "lines" not in one
+        for stream in (False, True):
+            chat = {"model": "reads", "messages": [{"role": "user", "content": parts}], "stream": stream}
+            answer = client.post("/v1/chat/completions", json=chat)
+            assert answer.status_code == 200 and "Open Closed" in answer.text
+
+
+def test_finding_text_needs_a_reader(client: TestClient) -> None:
+    answer = client.post("/v1/read", json={"image": data_url(), "region": None})
+    assert answer.status_code == 400 and "give boxes" in answer.json()["error"]["message"]
 
 
 def test_an_upload(client: TestClient, tiny_fo1: FO1) -> None:

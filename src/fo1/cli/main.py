@@ -31,6 +31,7 @@ from fo1.cli.machines import machines
 from fo1.cli.models import models
 from fo1.cli.name import name
 from fo1.cli.propose import propose
+from fo1.cli.read import read
 from fo1.cli.serve import serve
 from fo1.cli.trace import trace
 from fo1.cli.track import track
@@ -102,6 +103,7 @@ def root(
       fo1 count fruit.jpg orange
       fo1 find table.jpg "the left cup" --json -
       fo1 describe fruit.jpg --region 3
+      fo1 read street.jpg
       fo1 ask fruit.jpg "What fruit is cut open?"
 
     \b
@@ -111,7 +113,21 @@ def root(
         typer.echo(context.get_help())
 
 
-for command in (detect, find, count, describe, name, ask, models, bench, train, finetune, trace, convert):
+for command in (
+    detect,
+    find,
+    count,
+    describe,
+    name,
+    read,
+    ask,
+    models,
+    bench,
+    train,
+    finetune,
+    trace,
+    convert,
+):
     app.command()(command)
 for other in (label, export, judge, propose, track, serve, demo):
     app.command()(other)

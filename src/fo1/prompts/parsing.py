@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fo1.prompts.tasks import TASKS
 from fo1.prompts.vocabulary import REGION_NAME, region_name
 
 TAG = re.compile(rf"<\s*(/?)\s*(ground|objects)\s*>|{REGION_NAME.pattern}")
@@ -41,6 +42,11 @@ class Answer:
 def named_regions(text: str) -> list[int]:
     """Numbers of all `<regionN>` in a text, in order, repeats included."""
     return [int(number) for number in REGION_NAME.findall(text)]
+
+
+def regions_to_read(text: str) -> list[int]:
+    """Numbers of the regions that the task of reading, word for word, asks for; none for any other text."""
+    return named_regions(TASKS["read"].match(text) or "")
 
 
 def renumbered(text: str, number: Callable[[int], int]) -> str:

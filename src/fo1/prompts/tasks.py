@@ -31,6 +31,12 @@ class TaskSpec:
         """The instruction about `parts`, joined by commas."""
         return self.instruction.replace("{}", ", ".join(parts))
 
+    def match(self, text: str) -> str | None:
+        """What a text that is this instruction, word for word, was filled with; None for any other text."""
+        before, after = self.instruction.split("{}")
+        found = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(after)}", text.strip(), re.S)
+        return found[1].strip() if found else None
+
 
 TASKS = {
     task.name: task

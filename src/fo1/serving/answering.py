@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from fo1.findings import Findings
 from fo1.labeling.judging import judge
 from fo1.messages import Conversation, Message, conversation
 from fo1.pipeline import FO1
-from fo1.prompts.parsing import Answer
+from fo1.prompts.parsing import Answer, regions_to_read
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.scene import Scene
-from fo1.serving.engine import Done, Ground, Judge, Look, Name, Picture, Request, Said, Talk, shown
+from fo1.serving.engine import Done, Ground, Judge, Look, Name, Picture, ReadAll, Request, Said, Talk, shown
 from fo1.streaming import Piece, stream
 
 logger = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ class Answering:
             if job.outcome is not None or not job.wanted():
                 continue
             talk = job.request
-            if isinstance(talk, Talk) and not job.opens and self._pointed(talk) is None:
+            if isinstance(talk, Talk) and not job.opens and not self._is_task(talk):
                 texts.setdefault((talk.new_tokens, talk.repetition_penalty), []).append(job)
             else:
                 _settle([job], [_attempt(partial(self._alone, job))])
@@ -124,13 +123,16 @@ class Answering:
                 return _grounded(job.scenes[0], request)
             if isinstance(request, Name):
                 return job.scenes[0].names(request.region, request.among)
+            if isinstance(request, ReadAll):
+                return job.scenes[0].read()
             if isinstance(request, Judge):
                 boxes, image = request.about.boxes, request.about.image
                 return judge(self.model, image, boxes, request.labels, request.classes, request.limits)
             pointed = self._pointed(request)
-            if pointed is None:
+            regions = self._to_read(request)
+            if pointed is None and not regions:
                 return self._opened(self._asked(job))
-            said = self._point(pointed, job)
+            said = self._read(regions, job) if pointed is None else self._point(pointed, job)
             return Opened(said.prompt_tokens, iter([Piece(said.text)])) if job.opens else said
         finally:
             job.seconds["answer"] = time.perf_counter() - started
@@ -187,20 +189,38 @@ class Answering:
 
     def _pointed(self, talk: Talk) -> Ground | None:
         """The grounding task that a conversation is, word for word, for a model whose text is words only."""
-        if self.model.model.splice.pointer is None or len(talk.turns) != 1 or len(shown(talk)) != 1:
+        text = _only_question(talk)
+        if self.model.model.splice.pointer is None or text is None:
             return None
-        text = "".join(part for part in talk.turns[0].parts if isinstance(part, str)).strip()
         for verb in GROUNDING:
-            before, after = TASKS[verb].instruction.split("{}")
-            match = re.fullmatch(f"{re.escape(before)}(.+?){re.escape(after)}", text, re.S)
-            if match and match[1].strip(" ,"):
-                return Ground(shown(talk)[0], verb, tuple(clean_labels(match[1])))
+            labels = TASKS[verb].match(text)
+            if labels and labels.strip(" ,"):
+                return Ground(shown(talk)[0], verb, tuple(clean_labels(labels)))
         return None
+
+    def _to_read(self, talk: Talk) -> list[int]:
+        """The regions that a conversation asks to read, word for word, for a model with a reader."""
+        text = _only_question(talk)
+        return [] if self.model.model.reader is None or text is None else regions_to_read(text)
+
+    def _is_task(self, talk: Talk) -> bool:
+        return self._pointed(talk) is not None or bool(self._to_read(talk))
+
+    def _read(self, regions: list[int], job: Job) -> Said:
+        text, model = job.scenes[0].read(regions).text, self.model.model
+        return Said(text, len(self._asked(job).ids), len(model.prompts.template(text)), True)
 
     def _point(self, ground: Ground, job: Job) -> Said:
         found, model = _grounded(job.scenes[0], ground), self.model.model
         text = found.answer.text if ground.verb == "detect" else f"{found.answer.text} {len(found)}"
         return Said(text, len(self._asked(job).ids), len(model.prompts.template(text)), True)
+
+
+def _only_question(talk: Talk) -> str | None:
+    """The text of a conversation that is one turn about one image; None for any other."""
+    if len(talk.turns) != 1 or len(shown(talk)) != 1:
+        return None
+    return "".join(part for part in talk.turns[0].parts if isinstance(part, str)).strip()
 
 
 def _settle(jobs: Sequence[Job], values: Sequence[object]) -> None:

@@ -44,6 +44,21 @@ class Text(Answer):
     text: str
 
 
+class Line(BaseModel):
+    """One line of text. region: -1, for it was found."""
+
+    text: str
+    box: list[float]
+    score: float
+    region: int
+
+
+class Written(Text):
+    """Words. lines: every line, if all were asked for."""
+
+    lines: list[Line] | None = None
+
+
 class NamedAs(BaseModel):
     """A name and its chance among all that were considered."""
 
@@ -112,7 +127,7 @@ BY_VERB: dict[str, type[Answer]] = {
     "find": Findings,
     "count": Counted,
     "describe": Text,
-    "read": Text,
+    "read": Written,
     "ask": Text,
     "name": Names,
     "judge": Verdicts,

@@ -69,6 +69,13 @@ class Name:
 
 
 @dataclass(frozen=True, eq=False)
+class ReadAll:
+    """Every line of text. Answered by `Writing`."""
+
+    about: About
+
+
+@dataclass(frozen=True, eq=False)
 class Judge:
     """Are a picture's given boxes what their labels say? Answered by a list of `Verdict`."""
 
@@ -104,7 +111,7 @@ class Talk:
         return cls((Turn("user", (about, text)),), new_tokens, region=region)
 
 
-Request: TypeAlias = Look | Ground | Name | Judge | Talk
+Request: TypeAlias = Look | Ground | Name | ReadAll | Judge | Talk
 
 
 def shown(request: Request) -> list[About]:

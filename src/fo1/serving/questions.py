@@ -13,8 +13,9 @@ from fo1.labeling.verdicts import Limits as Verdicts
 from fo1.labeling.verdicts import Verdict
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
-from fo1.records import described
-from fo1.serving.engine import About, Ground, Judge, Look, Name, Picture, Request, Said, Talk
+from fo1.reading.writing import Writing
+from fo1.records import described, transcribed
+from fo1.serving.engine import About, Ground, Judge, Look, Name, Picture, ReadAll, Request, Said, Talk
 from fo1.serving.limits import Limits
 
 Pixel = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -116,12 +117,17 @@ class Describe(Told):
 
 
 class Read(Told):
-    """Say what is written in a region."""
+    """Say what is written in a region, or everywhere."""
 
-    region: Region = 0
+    region: Region | None = Field(0, description="null for every line of text, if the model has a reader.")
 
     def request(self, about: About, limits: Limits) -> Request:
+        if self.region is None:
+            return ReadAll(about)
         return self.talk(about, TASKS["read"].fill(region_name(self.region)), limits, self.region)
+
+    def document(self, value: Said | Writing) -> dict[str, Any]:
+        return transcribed(value) if isinstance(value, Writing) else {"text": value.text}
 
 
 class Ask(Told):

@@ -84,11 +84,12 @@ class Scenes:
 
 
 def size_of(scene: Seen) -> int:
-    """Bytes of the tensors of a scene; of what an engine keeps elsewhere, of the picture."""
+    """Bytes of a scene's tensors and of its page; of what an engine keeps elsewhere, of the picture."""
     if not isinstance(scene, Scene):
         width, height = scene.regions.image_size
         return 3 * width * height
-    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(scene))
+    pixels = 0 if scene.page is None else scene.page.image.width * scene.page.image.height
+    return 3 * pixels + sum(tensor.numel() * tensor.element_size() for tensor in _tensors(scene))
 
 
 def _tensors(scene: Scene) -> Iterator[Tensor]:

@@ -105,7 +105,9 @@ class VLLMEngine:
         if isinstance(request, Talk):
             view, prompted = self._prompted(request, looks)
             return _said(view, *await self._written(prompted), request)
-        raise PromptError("a model in vLLM compares no names; ask it to detect or to describe instead")
+        raise PromptError(
+            "a model in vLLM compares no names and finds no text; ask it to detect or to describe instead"
+        )
 
     async def _found(self, look: Seen, request: Ground) -> Findings:
         check_threshold(request.threshold)

@@ -1,0 +1,1 @@
+"""Reading: where text stands on an image, and what it says."""
