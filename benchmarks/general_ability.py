@@ -24,7 +24,7 @@ from statistics import fmean
 
 import torch
 from torch.nn import functional as F
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 import fo1
 from fo1.checkpoints import low_rank
@@ -36,6 +36,7 @@ from fo1.evaluation.benchmarks.scene_truth import SceneTruth
 from fo1.evaluation.benchmarks.scenes import photos
 from fo1.evaluation.truth import BoxTruth
 from fo1.scene import Scene
+from fo1.vlm.base import Base
 
 BASE = "smollm2-135m-instruct"
 QUESTIONS = {
@@ -88,9 +89,7 @@ def text() -> str:
 
 
 @torch.inference_mode()
-def perplexity(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: int, window: int = 512
-) -> float:
+def perplexity(model: Base, tokenizer: PreTrainedTokenizerBase, tokens: int, window: int = 512) -> float:
     """Of the text's first `tokens` tokens, in windows that do not see each other."""
     ids = torch.tensor(tokenizer(text(), add_special_tokens=False).input_ids[:tokens])
     total = count = 0.0
@@ -102,7 +101,7 @@ def perplexity(
 
 
 @torch.inference_mode()
-def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, most: int = 24) -> dict[str, str]:
+def answers(model: Base, tokenizer: PreTrainedTokenizerBase, most: int = 24) -> dict[str, str]:
     """What the model says to each question."""
     said = {}
     for question in QUESTIONS:

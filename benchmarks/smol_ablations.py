@@ -35,7 +35,8 @@ from fo1.model import Encoded, RegionModel
 from fo1.prompts.builder import PromptBuilder
 from fo1.prompts.tasks import TASKS
 from fo1.prompts.vocabulary import region_name
-from fo1.scene import Scene, Settings
+from fo1.scene import Scene
+from fo1.settings import Settings
 from fo1.training.smol.questions import SeenScene
 from fo1.training.smol.recipe import load_folder, start_rows
 from fo1.training.smol.records import SceneRecord

@@ -19,7 +19,7 @@ from fo1.messages import Message
 from fo1.model import Encoded, RegionModel
 from fo1.prompts.parsing import parse_answer
 from fo1.prompts.tasks import TASKS
-from fo1.scene import Settings
+from fo1.settings import Settings
 from fo1.types import Regions
 from tiny import picture, region_model
 

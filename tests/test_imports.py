@@ -13,11 +13,12 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the ground up. A unit is a module or package directly below fo1; it may import itself and every layer
 # under its own, not its neighbours. "fo1" is the package's own __init__. Adding a unit means placing it here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "fingerprint", "garbage", "hazards", "lock", "stopping"),
+    ("errors", "fingerprint", "garbage", "hazards", "lock", "settings", "stopping"),
     ("types", "boxes", "device", "images", "registry", "detection", "masks"),
-    ("formats", "tiles"),
+    ("colours", "duplicates", "formats", "tiles"),
     ("detections", "mask_formats"),
     ("drawing", "encoders", "outlined", "segmenting", "tracking"),
+    ("reading",),
     ("proposals",),
     ("regions",),
     ("prompts",),

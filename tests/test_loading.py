@@ -1,16 +1,37 @@
-"""Weights of eight bits, by the way one asks for them."""
+"""What loading brings in, and weights of eight bits, by the way one asks for them."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import fo1
 from attachable import CASES, attached
+from fo1.checkpoints.fetching import base_folder
 from fo1.checkpoints.int8 import Int8Linear
 from fo1.errors import CheckpointError
 from tiny import picture
+
+HEAVY = {"transformers.modeling_utils", "torch._dynamo", "scipy.optimize"}
+
+
+@pytest.mark.skipif(
+    not (base_folder("smollm2-135m-instruct") / "model.safetensors").is_file(),
+    reason="the base is not fetched",
+)
+def test_the_bundled_model_needs_no_models_of_transformers() -> None:
+    code = f"""if True:
+        import sys, fo1
+        from PIL import Image
+        scene = fo1.load("fo1-smol", device="cpu").look(Image.new("RGB", (96, 64)), [[8, 8, 60, 50]])
+        scene.detect("cat, dog"), scene.find("the cat"), scene.count("cat"), scene.ask("What is it?", 4)
+        print(*({HEAVY} & sys.modules.keys()))
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stdout.split() == [], run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("name", ["qwen3_vl", "smolvlm"])

@@ -13,7 +13,7 @@ from PIL import Image
 from attachable import CASES, attached
 from fo1.errors import RegionError
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from fo1.types import Regions
 from tiny import picture, region_model
 

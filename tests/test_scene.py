@@ -8,6 +8,7 @@ from PIL import Image
 
 from fo1.boxes import area, intersection, iou
 from fo1.checkpoints.config import ModelConfig
+from fo1.duplicates import Duplicates
 from fo1.errors import PromptError, RegionError
 from fo1.findings import written
 from fo1.model import RegionModel
@@ -15,9 +16,11 @@ from fo1.ordering import meant
 from fo1.pipeline import FO1
 from fo1.prompts.parsing import Grounding, parse_answer
 from fo1.prompts.referring import refer
-from fo1.reporting import DUPLICATE_COVER, DUPLICATE_IOU
-from fo1.scene import Scene, Settings
+from fo1.reading.page import Page
+from fo1.scene import Scene
+from fo1.settings import Settings
 from tiny import BOXES, StubProposer, picture, region_model
+from written import reader
 
 
 def middle(scores: np.ndarray) -> float:
@@ -28,10 +31,10 @@ def middle(scores: np.ndarray) -> float:
 
 def test_threshold_is_the_least_score_reported(apart: Scene) -> None:
     scores = apart.detect("cup").confidence["cup"]
-    assert len(scores) == 5
+    assert len(scores) == 4
     for least in (0.0, middle(scores), float(scores.max())):
         found = apart.detect("cup", threshold=least)
-        kept = [i for i in range(5) if scores[i] >= np.float32(least)]
+        kept = [i for i in range(4) if scores[i] >= np.float32(least)]
         assert sorted(found.regions.tolist()) == kept
         assert found.scores.tolist() == sorted(scores[kept], reverse=True)
         assert (found.xyxy == apart.regions.xyxy[found.regions]).all()
@@ -90,7 +93,7 @@ def test_duplicates_of_one_label_are_reported_once(tiny_fo1: FO1) -> None:
         assert sorted(kept, reverse=True)[0] == 3 and len(kept) == 2
         assert int(np.argmax(scores[:3])) in kept
     overlaps = iou(found.by_label("cup").xyxy, found.by_label("cup").xyxy)
-    assert (overlaps[~np.eye(2, dtype=bool)] <= DUPLICATE_IOU).all()
+    assert (overlaps[~np.eye(2, dtype=bool)] <= Duplicates().iou).all()
 
 
 def test_a_part_of_a_thing_is_not_another_thing(tiny_fo1: FO1) -> None:
@@ -99,8 +102,8 @@ def test_a_part_of_a_thing_is_not_another_thing(tiny_fo1: FO1) -> None:
     scene = tiny_fo1.look(picture(0), boxes)
     given = scene.regions.xyxy
     shared = intersection(given, given) / np.minimum(area(given)[:, None], area(given)[None])
-    assert (iou(given[:1], given[1:]) < DUPLICATE_IOU).all()
-    assert shared[0, 1] == 1 and shared[0, 2] > DUPLICATE_COVER > shared[0, 3]
+    assert (iou(given[:1], given[1:]) < Duplicates().iou).all()
+    assert shared[0, 1] == 1 and shared[0, 2] > Duplicates().cover > shared[0, 3]
     for label in ("cup", "dog", "cat", "tree"):
         found = scene.detect(label, threshold=0.0)
         scores = found.confidence[label]
@@ -212,9 +215,23 @@ def test_find_compares_things_of_one_name(tiny_model: RegionModel, scene: Scene)
     assert (plain.confidence["the left cup"] == scene.detect("the left cup").confidence["the left cup"]).all()
 
 
+def test_find_goes_by_colour_as_long_as_there_is_an_image(tiny_model: RegionModel) -> None:
+    image = Image.new("RGB", (80, 60), (250, 250, 250))
+    image.paste((200, 20, 30), (40, 0, 80, 60))
+    boxes = [[0, 0, 40, 60], [40, 0, 80, 30], [40, 30, 80, 60]]
+    scene = FO1(tiny_model, Settings("tiny", compares=True)).look(image, boxes)
+    phrase = "the red cup"
+    blind = scene.find(phrase, threshold=0.0).confidence[phrase]
+    assert (blind == scene.detect(phrase).confidence[phrase]).all()
+    scene.page = Page(image, reader())
+    seen = scene.find(phrase, threshold=0.0).confidence[phrase]
+    assert seen[0] < 0.01 and seen[1:].max() > 0.3
+    assert scene.find("the bottom red cup", threshold=0.0).regions.tolist() == [2]
+
+
 def test_count_is_the_number_of_what_it_locates(apart: Scene) -> None:
     located = apart.locate("cup", threshold=0.0)
-    assert apart.count("cup", threshold=0.0) == len(located) == 5
+    assert apart.count("cup", threshold=0.0) == len(located) == 4
     assert apart.count("cup", threshold=1.0) == 0
     # Counting asks another question than detection.
     assert not np.allclose(located.confidence["cup"], apart.detect("cup").confidence["cup"], atol=1e-4)

@@ -11,7 +11,8 @@ from attachable import NAMES
 from fo1 import FO1, Fo1Error, SceneError
 from fo1.model import RegionModel
 from fo1.pipeline import FO1 as Loaded
-from fo1.scene import Scene, Settings
+from fo1.scene import Scene
+from fo1.settings import Settings
 from readers import KINDS, QUESTIONS, reader
 from tiny import picture, region_model
 

@@ -9,7 +9,8 @@ import torch
 from fo1 import FO1, PromptError
 from fo1.model import RegionModel
 from fo1.prompts.parsing import Answer
-from fo1.scene import Scene, Settings
+from fo1.scene import Scene
+from fo1.settings import Settings
 from fo1.streaming import Piece
 from fo1.types import Regions
 from readers import KINDS, QUESTIONS, reader

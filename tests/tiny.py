@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import transformers
 from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from fo1.encoders.feature_maps import FeatureMaps, Frame
 from fo1.model import Encoded, RegionModel
@@ -25,6 +26,7 @@ from fo1.regions.namers import Namer
 from fo1.types import Regions
 from fo1.vlm.blind import BlindFamily
 from fo1.vlm.family import Sight
+from fo1.vlm.llama import Llama, LlamaConfig
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
 
@@ -42,10 +44,18 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>")
 
 
-def llama(vocab_size: int = 258, seed: int = 0) -> LlamaForCausalLM:
+def llama(vocab_size: int = 258, seed: int = 0) -> Llama:
+    """`transformers_llama`, the same to the last weight."""
+    other = transformers_llama(vocab_size, seed)
+    made = Llama(LlamaConfig.from_dict(other.config.to_dict()), other.generation_config)
+    made.load_state_dict(other.state_dict())
+    return made.eval().requires_grad_(False)
+
+
+def transformers_llama(vocab_size: int = 258, seed: int = 0) -> LlamaForCausalLM:
     """Two random layers, float32. Wider than usual weights, so that what was read before matters."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         vocab_size=vocab_size,
         hidden_size=WIDTH,
         intermediate_size=64,

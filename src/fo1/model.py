@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache
 
 from fo1.encoders.encoder import VisionEncoder
 from fo1.encoders.feature_maps import FeatureMaps
@@ -19,9 +19,11 @@ from fo1.errors import RegionError
 from fo1.lock import Lock
 from fo1.prompts.builder import PromptBuilder
 from fo1.proposals.proposer import FeatureProposer, Proposer
+from fo1.reading.reader import Reader
 from fo1.regions.encoder import HybridRegionEncoder, RegionFeatures
 from fo1.regions.lexicon import Lexicon
 from fo1.types import Regions
+from fo1.vlm.base import Base
 from fo1.vlm.family import Sight, VLMFamily
 from fo1.vlm.splice import RegionSplice
 from fo1.vlm.words import phrase_means
@@ -91,17 +93,17 @@ class Encoded:
 class RegionModel(nn.Module):
     """A language model that reads regions.
 
-    base: a Hugging Face model that generates text. `splice` is installed on it here.
+    base: a language model that generates text. `splice` is installed on it here.
     family: how the base sees; its maps go to the region encoder's primary branch.
     primary: the family's own encoder, if it is no part of the base. auxiliary: the second encoder, if any.
     proposer: None for a model that is always given its boxes. lexicon: names that compete for regions; it
-    needs a pointer and evidence.
+    needs a pointer and evidence. reader: of text, for a model whose language model reads none.
     lock: held by who runs the model. Base and tokenizer keep state between calls, the splice what is bound.
     """
 
     def __init__(
         self,
-        base: PreTrainedModel,
+        base: Base,
         prompts: PromptBuilder,
         splice: RegionSplice,
         encoder: HybridRegionEncoder,
@@ -110,11 +112,12 @@ class RegionModel(nn.Module):
         proposer: Proposer | None = None,
         primary: VisionEncoder | None = None,
         lexicon: Lexicon | None = None,
+        reader: Reader | None = None,
     ) -> None:
         super().__init__()
         self.base, self.prompts, self.splice, self.encoder = base, prompts, splice, encoder
         self.primary, self.auxiliary, self.proposer = primary, auxiliary, proposer
-        self.family, self.lexicon = family, lexicon
+        self.family, self.lexicon, self.reader = family, lexicon, reader
         self.lock = Lock()
         splice.install(base.get_input_embeddings(), base.get_output_embeddings())
 

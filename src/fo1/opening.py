@@ -13,7 +13,7 @@ from fo1.checkpoints.native import bundled_proposer, load_native
 from fo1.checkpoints.packed import pack
 from fo1.checkpoints.updating import Updating
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 
 if TYPE_CHECKING:
     from fo1.checkpoints.attached_config import AttachedConfig

@@ -17,7 +17,9 @@ from fo1.images import ImageSource, load_image
 from fo1.messages import Message, conversation
 from fo1.model import RegionModel
 from fo1.mosaic import encode_all
-from fo1.scene import Scene, Settings, answers
+from fo1.reading.page import page_of
+from fo1.scene import Scene, answers
+from fo1.settings import Settings
 from fo1.stored import restore
 from fo1.tiles import Tiles
 from fo1.types import Regions
@@ -76,7 +78,10 @@ class FO1:
             encoded = [one.take(best_rows(one.regions, top_k)) for one in encoded]
         share = {"image": (loaded - started) / max(len(pixels), 1)}
         share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
-        return [Scene(self.model, self.settings, one, dict(share)) for one in encoded]
+        return [
+            Scene(self.model, self.settings, one, dict(share), page_of(image, self.model.reader))
+            for one, image in zip(encoded, pixels, strict=True)
+        ]
 
     def restore(self, path: str | Path) -> Scene:
         """A scene that was saved with this model, ready to be asked; see `Scene.save`.

@@ -4,56 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from fo1.colours import looks
 from fo1.decoding import generate_text, prompt, text_grammars
-from fo1.errors import PromptError, RegionError
+from fo1.errors import PromptError, RegionError, SceneError
 from fo1.findings import Findings
 from fo1.model import Encoded, RegionModel
 from fo1.ordering import meant
-from fo1.prompts.parsing import Answer, named_regions
+from fo1.prompts.parsing import Answer, named_regions, regions_to_read
 from fo1.prompts.referring import Reference, refer
 from fo1.prompts.tasks import TASKS, clean_labels
 from fo1.prompts.vocabulary import region_name
 from fo1.rating import Rating
+from fo1.reading.page import LEAST_SCORE, Page
+from fo1.reading.writing import Line, Writing
 from fo1.reporting import check_threshold, report
 from fo1.scoring import named_scores, region_scores
+from fo1.settings import Settings
 from fo1.stored import store
 from fo1.streaming import Piece, stream
 from fo1.types import Regions
 from fo1.views import View
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the verbs want to know of a model.
-
-    threshold: score from which a region is reported. temperature: divides the logits of regions.
-    compares: are words of place and size in a phrase ("the left cup") for geometry, not for the model?
-    """
-
-    name: str
-    threshold: float = 0.0
-    temperature: float = 1.0
-    compares: bool = False
-
-
 class Scene:
     """One image, encoded once; every verb asks about it. Boxes are pixels of the original image, xyxy.
 
     Several threads may ask scenes of one model; they take turns.
-    seconds: how long each stage took so far.
+    seconds: how long each stage took so far. page: the image, for a model with a reader.
     """
 
     def __init__(
-        self, model: RegionModel, settings: Settings, encoded: Encoded, seconds: dict[str, float]
+        self,
+        model: RegionModel,
+        settings: Settings,
+        encoded: Encoded,
+        seconds: dict[str, float],
+        page: Page | None = None,
     ) -> None:
         self.model, self.settings, self.encoded = model, settings, encoded
-        self.seconds = seconds
+        self.seconds, self.page = seconds, page
 
     def save(self, path: str | Path) -> None:
         """Writes the scene into one file, from which `FO1.restore` makes it again, without the image.
@@ -89,10 +83,12 @@ class Scene:
     def find(self, phrase: str, threshold: float | None = None, constrained: bool = True) -> Findings:
         """The one thing a phrase describes ("the left cup"), or nothing.
 
-        Of a model whose settings say so, the model says what is a cup, and `meant` which of them is the left.
+        Of a model whose settings say so, the model says what is a cup, and `meant` which of them is the left;
+        what is red can be told as long as the scene has its image.
         """
         asked = clean_labels([phrase])
-        reference = refer(asked[0], self.known_names) if self.settings.compares else None
+        seen = self.page is not None
+        reference = refer(asked[0], self.known_names, colours=seen) if self.settings.compares else None
         return self._ground("detect", asked, threshold, constrained, reference, limit=1)
 
     def count(self, label: str, threshold: float | None = None, constrained: bool = True) -> int:
@@ -112,6 +108,32 @@ class Scene:
             return self.ask("What is in this image?")
         self._check(region)
         return self.ask(TASKS["describe"].fill(region_name(region)))
+
+    def read(self, regions: int | Sequence[int] | None = None, threshold: float = LEAST_SCORE) -> Writing:
+        """What is written on the image, line by line; or in some regions, one row for each.
+
+        threshold: least score of a line, not of a region. A model without a reader is asked in words.
+        Raises `RegionError`, `PromptError` if the model finds no lines, `SceneError` for a saved scene.
+        """
+        check_threshold(threshold)
+        asked = None if regions is None else np.atleast_1d(regions).tolist()
+        for region in asked or ():
+            self._check(region)
+        if self.page is None:
+            return self._told(asked)
+        started = time.perf_counter()
+        with self.model.lock:
+            writing = self.page.read(self.regions, asked, threshold, self.model.device)
+        self._spent("read", started)
+        return writing
+
+    def _told(self, regions: list[int] | None) -> Writing:
+        if self.model.reader is not None:
+            raise SceneError("a saved scene has lost its image; look at that again to read it")
+        if regions is None:
+            raise PromptError("this model finds no lines of text; give boxes and read these regions")
+        said = answers([self] * len(regions), [TASKS["read"].fill(region_name(one)) for one in regions])
+        return Writing.of_regions(self.regions, regions, [Line(text.strip(), 1.0) for text in said])
 
     @property
     def known_names(self) -> tuple[str, ...]:
@@ -216,9 +238,10 @@ class Scene:
         """The chance that each region is what one phrase means."""
         names = [reference.what] if reference.relation is None else [reference.what, reference.other]
         labels = clean_labels(names)
-        scores = self._rate("detect", labels, constrained=True).scores
-        rows = [labels.index(name) for name in names]
-        chances = meant(self.regions, scores[rows], reference)[None]
+        scores = self._rate("detect", labels, constrained=True).scores[[labels.index(name) for name in names]]
+        if reference.colour is not None and self.page is not None:
+            scores[0] *= looks(self.page.image, self.regions.xyxy, reference.colour)
+        chances = meant(self.regions, scores, reference)[None]
         return Rating(chances, (1 - chances).prod(axis=1))
 
     def _rate(self, task: str, labels: list[str], constrained: bool) -> Rating:
@@ -240,7 +263,7 @@ def answers(
     repetition_penalty: float = 1.0,
     constrained: bool = True,
 ) -> list[str]:
-    """One free question per scene of one model, answered as a batch; see `Scene.ask`."""
+    """One free question per scene of one model, answered as a batch. See `Scene.ask`."""
     if len(questions) != len(scenes):
         raise PromptError(f"{len(questions)} questions for {len(scenes)} images")
     if not scenes:
@@ -248,11 +271,17 @@ def answers(
     model = scenes[0].model
     if any(scene.model is not model for scene in scenes):
         raise PromptError("the scenes are of several models; ask each model about its own")
-    views, asked, encoded = zip(*map(_shown, scenes, questions), strict=True)
+    to_read = [regions_to_read(q) if s.page else [] for s, q in zip(scenes, questions, strict=True)]
+    texts = {i: scenes[i].read(regions).text for i, regions in enumerate(to_read) if regions}
+    left = [i for i, regions in enumerate(to_read) if not regions]
+    if not left:
+        return list(texts.values())
+    views, asked, encoded = zip(*(_shown(scenes[i], questions[i]) for i in left), strict=True)
     with model.lock:
         grammars = text_grammars(model, [len(one.regions) for one in encoded]) if constrained else []
         said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty, grammars)
-    return [view.outward(one.text) for view, one in zip(views, said, strict=True)]
+    texts |= {i: view.outward(one.text) for i, view, one in zip(left, views, said, strict=True)}
+    return [texts[i] for i in range(len(scenes))]
 
 
 def _shown(scene: Scene, question: str) -> tuple[View, str, Encoded]:

@@ -8,7 +8,7 @@ from fo1.bench import rivals
 from fo1.bench.run import run
 from fo1.errors import RegionError
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from tiny import StubProposer, picture, region_model
 
 STAGES = ("load", "auxiliary", "proposals", "primary", "pooling", "prefill", "decode", "first", "further")

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from transformers import LlamaForCausalLM
 
 from fo1.checkpoints.low_rank import LowRankLinear, attach, factors, merge, misfits
+from fo1.vlm.llama import Llama
 from tiny import llama
 
 IDS = torch.tensor([[1, 2, 3, 4]])
 
 
-def attached() -> LlamaForCausalLM:
+def attached() -> Llama:
     """A base whose low-rank updates are no longer zero."""
     base = llama()
     attach(base.model, rank=4)

@@ -148,7 +148,9 @@ def test_a_real_folder_loads(folder: Path) -> None:
     model = load_untrained(folder, ModelConfig.read(folder), torch.float32)
     model.splice.input_rows.data.normal_(0, 0.1)
     save_plugin(model, folder)
+    state = torch.get_rng_state()
     loaded, native = load_native(folder, torch.bfloat16)
+    assert torch.equal(torch.get_rng_state(), state)  # nothing is drawn that would be replaced
     assert native.config.name == "untrained" and native.folder == folder
     assert torch.equal(loaded.splice.input_rows, model.splice.input_rows.half().float())
     assert {p.dtype for p in loaded.base.parameters()} == {torch.bfloat16}

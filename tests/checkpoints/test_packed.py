@@ -68,8 +68,8 @@ def test_used_layers_can_be_copied_pickled_and_moved() -> None:
         expected = packed(x)
         for again in (copy.deepcopy(packed), pickle.loads(pickle.dumps(packed))):
             torch.testing.assert_close(again(x), expected)
-        assert packed._packed is not None
-        assert packed.float()._packed is None
+        assert packed.packed.weight is not None
+        assert packed.float().packed.weight is None
         torch.testing.assert_close(packed(x.float()), expected.float(), atol=0.02, rtol=0.02)
 
 

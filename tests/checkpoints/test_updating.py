@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from fo1.checkpoints import low_rank
 from fo1.checkpoints.bundled import PLUGIN
 from fo1.checkpoints.updating import Updating
-from tiny import llama
+from tiny import llama, transformers_llama
 
 LAYER = "model.layers.1.mlp.up_proj"
 
@@ -19,7 +19,7 @@ LAYER = "model.layers.1.mlp.up_proj"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A native checkpoint with an update of one layer, and its base where bases are."""
     monkeypatch.setenv("FO1_HOME", str(tmp_path))
-    llama().save_pretrained(tmp_path / "bases" / "smollm2-135m-instruct")
+    transformers_llama().save_pretrained(tmp_path / "bases" / "smollm2-135m-instruct")
     made = tmp_path / "made"
     made.mkdir()
     (made / "config.json").write_text(json.dumps({"format": "fo1", "name": "made"}))

@@ -17,7 +17,7 @@ from fo1.evaluation.grounded import Grounded
 from fo1.evaluation.matching import f1
 from fo1.evaluation.truth import BoxTruth
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from tiny import picture, region_model
 
 SIZE = (200, 100)

@@ -15,7 +15,7 @@ from PIL import Image
 from fo1.errors import Fo1Error, PromptError
 from fo1.messages import Message
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from scripted import saying
 from tiny import region_model
 

@@ -19,7 +19,7 @@ from fo1.evaluation.temperature import (
     log_odds,
 )
 from fo1.pipeline import FO1
-from fo1.scene import Settings
+from fo1.settings import Settings
 from tiny import picture, region_model
 
 

@@ -25,6 +25,12 @@ from fo1.prompts.referring import Reference, refer
         ("the lamp over the table", Reference("lamp", (), 1, "above", "table")),
         ("the cat that is under the left chair", Reference("cat", (), 1, "below", "left chair")),
         ("the biggest dog next to the man", Reference("dog", ("biggest",), 1, "near", "man")),
+        ("the red cup", Reference("cup", colour="red")),
+        ("a gray cat", Reference("cat", colour="grey")),
+        ("the second red car from the left", Reference("car", ("left",), 2, colour="red")),
+        ("the biggest orange fish", Reference("fish", ("biggest",), colour="orange")),
+        ("the left orange", Reference("orange", ("left",))),
+        ("the blue cup beside the plate", Reference("cup", (), 1, "near", "plate", "blue")),
         ("the man in the red shirt on the right", Reference("man in the red shirt", ("right",))),
     ],
 )
@@ -52,4 +58,5 @@ def test_nothing_tells_it_apart(phrase: str) -> None:
 def test_known_names_are_left_whole() -> None:
     assert refer("the top hat", {"top hat"}) is None
     assert refer("the left top hat", {"top hat"}) == Reference("top hat", ("left",))
+    assert refer("the red panda", {"red panda"}) is None
     assert refer("the top hat") == Reference("hat", ("top",))

@@ -5,19 +5,19 @@ import random
 import pytest
 import torch
 from torch import Tensor
-from transformers import LlamaForCausalLM
 
 from fo1.forest import additive
 from fo1.prompts.tree import PromptTree
+from fo1.vlm.llama import Llama
 from tiny import llama
 
 
 @pytest.fixture(scope="module")
-def language_model() -> LlamaForCausalLM:
+def language_model() -> Llama:
     return llama()
 
 
-def hidden(base: LlamaForCausalLM, tree: PromptTree) -> Tensor:
+def hidden(base: Llama, tree: PromptTree) -> Tensor:
     with torch.inference_mode():
         return base.model(
             input_ids=tree.tokens()[None],
@@ -40,7 +40,7 @@ def path(tree: PromptTree, segment: int) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_path_reads_as_if_it_stood_alone(language_model: LlamaForCausalLM, seed: int) -> None:
+def test_every_path_reads_as_if_it_stood_alone(language_model: Llama, seed: int) -> None:
     tree = random_tree(seed)
     states = hidden(language_model, tree)
     for segment in range(len(tree.ids)):

@@ -25,6 +25,7 @@ from fo1.training.smol.recipe import STAGE_2
 from fo1.training.smol.records import FIELDS
 from fo1.training.stage import parameter_groups
 from fo1.training.tiny import tiny_model
+from fo1.vlm.tap import heard
 from tiny import region_model
 from training.miniature import ASKED, TARGETS, grounding, maker, record, scene, telling
 from training.scenes import course, records, talk
@@ -52,11 +53,9 @@ def read_alone(
     given = model.family.inputs(row, [encoded.sight])
     if model.family.reads_prompt_both_ways:
         given["token_type_ids"][0, answer:] = 1
-    with torch.no_grad(), model.bound([encoded]):
-        out = model.base(
-            input_ids=row, attention_mask=torch.ones_like(row), output_hidden_states=True, **given
-        )
-    return out.hidden_states[-1][0], out.logits[0]
+    with torch.no_grad(), model.bound([encoded]), heard(model.base.get_output_embeddings()) as states:
+        logits = model.base(input_ids=row, attention_mask=torch.ones_like(row), **given).logits
+    return states[0][0], logits[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ from fo1.errors import PromptError
 from fo1.prompts.vocabulary import TAGS, RegionVocabulary
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
-from tiny import WIDTH, embeddings, llama, random_rows
+from tiny import WIDTH, embeddings, random_rows, transformers_llama
 
 WORDS = 258
 CAPACITY = 10
@@ -60,7 +60,7 @@ def spliced(dynamic: bool, base: LlamaForCausalLM | None = None) -> Spliced:
     torch.manual_seed(5)
     pointer = RegionPointer(WIDTH, rank=16) if dynamic else None
     splice = random_rows(RegionSplice(VOCABULARY, WIDTH, pointer))
-    base = base or llama()
+    base = base or transformers_llama()
     splice.install(base.get_input_embeddings(), base.get_output_embeddings())
     return Spliced(base, splice)
 
@@ -85,7 +85,7 @@ def either(request: pytest.FixtureRequest) -> Spliced:
 
 def test_unbound_the_base_is_bit_for_bit_itself(either: Spliced) -> None:
     ids = torch.tensor([[1, 2, 3, 4], [9, 8, 7, 6]])
-    untouched = llama()(ids).logits
+    untouched = transformers_llama()(ids).logits
     assert torch.equal(either.base(ids).logits, untouched)
     either.logits([[1, R0]], [embeddings(1, 0)])
     assert torch.equal(either.base(ids).logits, untouched)
@@ -94,11 +94,11 @@ def test_unbound_the_base_is_bit_for_bit_itself(either: Spliced) -> None:
 def test_bound_without_added_tokens_the_words_keep_their_logits(either: Spliced) -> None:
     ids = [[1, 2, 3, 4]]
     bound = either.logits(ids, [embeddings(2, 0)])
-    assert torch.equal(bound[..., :WORDS], llama()(torch.tensor(ids)).logits)
+    assert torch.equal(bound[..., :WORDS], transformers_llama()(torch.tensor(ids)).logits)
 
 
 def test_only_this_instance_is_hooked(either: Spliced) -> None:
-    other = llama()
+    other = transformers_llama()
     with either.splice.bound([embeddings(1, 0)], [NOTHING]):
         assert other(torch.tensor([[1, 2]])).logits.shape[-1] == WORDS
 
@@ -116,10 +116,12 @@ def test_the_head_reads_a_cut_row_without_its_prompts_strides(either: Spliced) -
 
 
 def test_a_base_with_spare_rows_does_not_predict_them() -> None:
-    padded = spliced(dynamic=False, base=llama(vocab_size=300))
+    padded = spliced(dynamic=False, base=transformers_llama(vocab_size=300))
     logits = padded.logits([[1, 2]], [NOTHING])
     assert logits.shape[-1] == VOCABULARY.size
-    assert torch.equal(logits[..., :WORDS], llama(vocab_size=300)(torch.tensor([[1, 2]])).logits[..., :WORDS])
+    assert torch.equal(
+        logits[..., :WORDS], transformers_llama(vocab_size=300)(torch.tensor([[1, 2]])).logits[..., :WORDS]
+    )
 
 
 # Static vocabulary
@@ -205,7 +207,7 @@ def test_the_dynamic_head_points(dynamic: Spliced) -> None:
 
 def test_without_regions_added_tokens_are_out_of_the_question(either: Spliced) -> None:
     logits = either.logits([[7, 8], [7, 8]], [NOTHING, embeddings(1, 0)])
-    untouched = llama()(torch.tensor([[7, 8], [7, 8]])).logits[0]
+    untouched = transformers_llama()(torch.tensor([[7, 8], [7, 8]])).logits[0]
     assert torch.equal(logits[0, :, :WORDS], untouched)
     torch.testing.assert_close(logits[0].softmax(dim=-1)[:, :WORDS], untouched.softmax(dim=-1))
     assert torch.equal(logits[0, :, :WORDS], logits[1, :, :WORDS])
@@ -276,7 +278,7 @@ def test_an_exception_inside_leaves_nothing_bound(either: Spliced) -> None:
     with pytest.raises(PromptError):
         either.logits([[SLOT, SLOT]], [embeddings(1, 0)])
     ids = torch.tensor([[1, 2]])
-    assert torch.equal(either.base(ids).logits, llama()(ids).logits)
+    assert torch.equal(either.base(ids).logits, transformers_llama()(ids).logits)
 
 
 def test_binding_nests(either: Spliced) -> None:

@@ -7,28 +7,24 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    GgufConfig,
-    PreTrainedModel,
-)
-from transformers import PreTrainedTokenizerBase as Tokenizer
+from transformers import GenerationConfig, PreTrainedTokenizerFast
 
+from fo1.checkpoints.config import read_json
 from fo1.checkpoints.meta import give_weights
 from fo1.checkpoints.shards import Shards, misfits, shortened
 from fo1.errors import CheckpointError
+from fo1.vlm.llama import Llama, LlamaConfig
+
+SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
-def load_base(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Tokenizer]:
+def load_base(folder: Path, dtype: torch.dtype) -> tuple[Llama, PreTrainedTokenizerFast]:
     """The language model and its tokenizer. Raises `CheckpointError` if the folder is damaged."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = _without_weights(folder, dtype)
+        tokenizer = _tokenizer(folder)
+        model = _without_weights(folder)
         _fill(model, Shards.of_folder(folder), dtype)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, CheckpointError) as error:
         reason = textwrap.shorten(str(error), 200)
         raise CheckpointError(
             f"the base model in {folder} does not load: {reason}; delete the folder to fetch it anew"
@@ -36,17 +32,26 @@ def load_base(folder: Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Tokeni
     return model.eval(), tokenizer
 
 
-def _without_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """As `from_pretrained` does, which reads the vocabulary three times more."""
+    settings = read_json(folder / "tokenizer_config.json")
+    options = {name: settings[name] for name in SPECIAL if name in settings}
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        options["chat_template"] = template.read_text(encoding="utf-8")
+    try:
+        return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **options)
+    except Exception as error:  # tokenizers has no class of its own for damaged files
+        raise ValueError(f"tokenizer.json: {error}") from error
+
+
+def _without_weights(folder: Path) -> Llama:
     with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(
-            AutoConfig.from_pretrained(folder), dtype=dtype
-        )
-    model.generation_config = GenerationConfig.from_pretrained(folder)
-    return model
+        config = LlamaConfig.from_dict(read_json(folder / "config.json"))
+        return Llama(config, GenerationConfig.from_pretrained(folder))
 
 
-def _fill(model: PreTrainedModel, shards: Shards, dtype: torch.dtype) -> None:
-    """As `from_pretrained` does, but without the tables of all the renamings that it knows of."""
+def _fill(model: Llama, shards: Shards, dtype: torch.dtype) -> None:
     wanted = dict(model.named_parameters())  # of tied ones, the first
     wrong = misfits(shards, wanted)
     if wrong:
@@ -57,6 +62,8 @@ def _fill(model: PreTrainedModel, shards: Shards, dtype: torch.dtype) -> None:
 
 def convert(weights: Path, folder: Path) -> None:
     """A GGUF file → a Hugging Face folder in bfloat16."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # loading does without them
+
     where, file = weights.parent, weights.name
     model = AutoModelForCausalLM.from_pretrained(
         where, gguf_file=file, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from fo1.checkpoints.config import ModelConfig
 from fo1.encoders import names
@@ -25,6 +25,7 @@ from fo1.regions.gallery import Gallery
 from fo1.regions.lexicon import Lexicon
 from fo1.regions.namers import ClassifierNamer, DetectorNamer
 from fo1.vlm.blind import BlindFamily
+from fo1.vlm.llama import Llama
 from fo1.vlm.pointer import RegionPointer
 from fo1.vlm.splice import RegionSplice
 from fo1.vlm.words import phrase_means
@@ -34,7 +35,7 @@ FUSION = FusionConfig(fusion="concat", position="concat", position_width=128, no
 
 def build_model(
     config: ModelConfig,
-    base: PreTrainedModel,
+    base: Llama,
     tokenizer: PreTrainedTokenizerBase,
     lexicon: Sequence[str] = (),
 ) -> RegionModel:

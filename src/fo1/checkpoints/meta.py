@@ -1,4 +1,4 @@
-"""Weights for modules built on PyTorch's meta device, which know their shapes but hold no numbers."""
+"""Modules built without numbers, for weights that are stored: on the meta device, or with none drawn."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from fo1.checkpoints.shards import Shards
+
+_DRAWING = {nn.init.kaiming_uniform_, nn.init.uniform_}  # by which linear layers and convolutions begin
+
+
+class Undrawn(TorchFunctionMode):
+    """Within this context, fresh layers hold what was in memory: random numbers would only be replaced."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        return given["tensor"] if func in _DRAWING else func(*args, **given)
 
 
 def give_weights(module: nn.Module, names: Mapping[str, str], shards: Shards, dtype: torch.dtype) -> None:

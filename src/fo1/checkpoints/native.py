@@ -18,12 +18,14 @@ from fo1.checkpoints.build import build_model
 from fo1.checkpoints.bundled import LOW_RANK, PLUGIN, bundled
 from fo1.checkpoints.config import ModelConfig
 from fo1.checkpoints.fetching import fetch_base
+from fo1.checkpoints.meta import Undrawn
 from fo1.checkpoints.updating import Updating
 from fo1.encoders.nanodet import NanoDet
 from fo1.encoders.weights import load_weights
 from fo1.errors import CheckpointError
 from fo1.model import RegionModel
 from fo1.proposals.nanodet import NanoDetProposer
+from fo1.reading.reader import FINDER, RECOGNISER, Reader
 
 AUXILIARY, PRIMARY = "nanodet.safetensors", "efficientnet_lite2.safetensors"
 LEXICON = "names.txt"
@@ -67,7 +69,8 @@ def save_native(model: RegionModel, native: Native, folder: Path) -> None:
     native.config.write(folder)
     if model.lexicon is not None:
         (folder / LEXICON).write_text("".join(f"{name}\n" for name in model.lexicon.names), encoding="utf-8")
-    for file in (AUXILIARY, PRIMARY):
+    read = () if model.reader is None else (FINDER, RECOGNISER)
+    for file in (AUXILIARY, PRIMARY, *read):
         shutil.copyfile(native.folder / file, folder / file)
     merged = {LOW_RANK + key: value for key, value in native.factors.items()}
     _save_half(plugin_state(model) | merged, folder / PLUGIN)
@@ -124,7 +127,9 @@ def load_native(
 ) -> tuple[RegionModel, Native]:
     """A model and what its folder says of it. updating: of this folder. Raises `CheckpointError`."""
     config = ModelConfig.read(folder)
-    model = load_untrained(folder, config, dtype)
+    with Undrawn():
+        model = load_untrained(folder, config, dtype)
+    model.reader = Reader.of(folder, dtype)
     factors = load_plugin(model, folder, None if updating is None else updating.weights())
     return finish(model, dtype), Native(folder, config, factors)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fo1.findings import Findings
     from fo1.labeling.pipeline import Ask, Picture
     from fo1.pipeline import FO1
-    from fo1.scene import Settings
+    from fo1.settings import Settings
     from fo1.types import Regions
 
 FLOOR = 0.02

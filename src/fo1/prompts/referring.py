@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, cast
+
+from fo1.colours import COLOURS, Colour
 
 Order = Literal["left", "right", "top", "bottom", "middle", "biggest", "smallest"]
 """By what things are put in a row."""
@@ -18,7 +21,7 @@ class Reference:
     """ "the second cup from the top left": things called "cup", of which the second in this order is meant.
 
     orders: several are weighed together; none, if all that tells it apart is what it is next to.
-    rank: 1 is the first. relation, other: of "the cup left of the plate".
+    rank: 1 is the first. relation, other: of "the cup left of the plate". colour: of "the red cup".
     """
 
     what: str
@@ -26,6 +29,7 @@ class Reference:
     rank: int = 1
     relation: Relation | None = None
     other: str = ""
+    colour: Colour | None = None
 
 
 _SIDES = {
@@ -36,8 +40,9 @@ _SIDES = {
     "middle": "middle centre center central",
 }
 _SIZES = {"biggest": "biggest largest", "smallest": "smallest tiniest littlest"}
-_ORDERS = {word: order for order, words in (_SIDES | _SIZES).items() for word in words.split()}
+_ORDERS = {word: cast(Order, order) for order, words in (_SIDES | _SIZES).items() for word in words.split()}
 _RANKS = {word: rank for rank, word in enumerate("first second third fourth fifth".split(), 1)}
+_COLOURS: dict[str, Colour] = {**{colour: colour for colour in COLOURS}, "gray": "grey"}
 _RELATIONS = {
     "left": r"(?:(?:to|on) the )?left of",
     "right": r"(?:(?:to|on) the )?right of",
@@ -62,32 +67,43 @@ _BESIDE = [
 ]
 
 
-def refer(phrase: str, known: Collection[str] = ()) -> Reference | None:
-    """Reads English words of place, size and order around what a thing is called.
+def refer(phrase: str, known: Collection[str] = (), colours: bool = True) -> Reference | None:
+    """Reads English words of place, size, order and colour around what a thing is called.
 
-    "the left cup", "the cup on the left", "the second biggest dog", "the third car from the right", "the cup
-    next to the plate". known: names that contain such words, as "top hat" does, in lower case.
+    "the left cup", "the cup on the left", "the second biggest dog", "the third red car from the right", "the
+    cup next to the plate". known: names that contain such words, as "top hat" does, in lower case. colours:
+    are they words like that, or part of the name?
     None for a phrase without such words, or with nothing else.
     """
     said = re.sub(r"(?<=\w)-(?=most\b|hand\b)", "", phrase, flags=re.IGNORECASE)  # left-most
     said = re.sub(rf"\b({_SIDE})-(?={_SIDE})", r"\1 ", said, flags=re.IGNORECASE)  # top-left
     said = re.sub(r"^(?:the|an?) ", "", said, flags=re.IGNORECASE)
+    before = {*_ORDERS, *_RANKS, *(_COLOURS if colours else ())}
+    read = partial(_read, before=before, known=known)
+    found = read(said)
     if behind := _BEHIND.fullmatch(said):
-        return _read(behind["what"], behind["sides"].lower().split(), known)
+        found = read(behind["what"], behind=behind["sides"].lower().split())
     for relation, words in _BESIDE:
         if beside := words.fullmatch(said):
-            own = _read(beside["what"], [], known) or Reference(beside["what"])
-            return Reference(own.what, own.orders, own.rank, relation, beside["other"])
-    return _read(said, [], known)
+            found = replace(read(beside["what"]), relation=relation, other=beside["other"])
+    return None if found == Reference(said) else found
 
 
-def _read(said: str, behind: list[str], known: Collection[str]) -> Reference | None:
-    """Words in front of what it is called, and those from behind it."""
-    words, before = said.split(), list[str]()
-    while words and words[0].lower() in (*_ORDERS, *_RANKS) and " ".join(words).lower() not in known:
-        before.append(words.pop(0).lower())
-    orders = [cast(Order, _ORDERS[word]) for word in (*before, *behind) if word in _ORDERS]
-    ranks = [_RANKS[word] for word in before if word in _RANKS]
-    if not words or words[0] == "of" or not before + behind:
-        return None
-    return Reference(" ".join(words), tuple(dict.fromkeys(orders)) or ("left",), (ranks or [1])[0])
+def _read(
+    said: str, before: Collection[str], known: Collection[str], behind: Sequence[str] = ()
+) -> Reference:
+    """Takes words off the front of what it is called, if they are in `before`. behind: words from behind."""
+    words, taken = said.split(), list[str]()
+    while len(words) > 1 and words[0].lower() in before and " ".join(words).lower() not in known:
+        taken.append(words.pop(0).lower())
+    if words[0].lower() == "of":  # "left of the dog": nothing is called anything
+        return Reference(said)
+    ranks = [_RANKS[word] for word in taken if word in _RANKS]
+    orders = [_ORDERS[word] for word in (*taken, *behind) if word in _ORDERS]
+    colours = [_COLOURS[word] for word in taken if word in _COLOURS]
+    return Reference(
+        " ".join(words),
+        tuple(dict.fromkeys(orders or ["left"] * len(ranks))),
+        rank=ranks[0] if ranks else 1,
+        colour=colours[0] if colours else None,
+    )

@@ -7,10 +7,10 @@ from typing import Any
 
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from fo1.encoders.encoder import VisionEncoder
 from fo1.prompts.builder import ChatFormat
+from fo1.vlm.base import Base
 from fo1.vlm.family import Sight, VLMFamily
 
 
@@ -24,9 +24,7 @@ class BlindFamily(VLMFamily):
     blind = True
     model_types = ()
 
-    def __init__(
-        self, base: PreTrainedModel, primary: VisionEncoder, image_slot: int, chat: ChatFormat
-    ) -> None:
+    def __init__(self, base: Base, primary: VisionEncoder, image_slot: int, chat: ChatFormat) -> None:
         super().__init__(base, processor=None)
         self.primary, self.image_slot, self._chat = primary, image_slot, chat
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from fo1.encoders.feature_maps import FeatureMaps
 from fo1.prompts.builder import ChatFormat
+from fo1.vlm.base import Base
 
 
 @dataclass
@@ -76,7 +76,7 @@ class VLMFamily(ABC):
     model_types: ClassVar[tuple[str, ...]]
     """Values of the base config's `model_type` that this family serves."""
 
-    def __init__(self, base: PreTrainedModel, processor: Any) -> None:
+    def __init__(self, base: Base, processor: Any) -> None:
         self.base, self.processor = base, processor
 
     @property

@@ -15,7 +15,8 @@ from fo1.detection import Detection
 from fo1.detections import Detections
 from fo1.evaluation.benchmark import Benchmark, Sample
 from fo1.findings import Findings
-from fo1.scene import Scene, Settings
+from fo1.scene import Scene
+from fo1.settings import Settings
 from fo1.types import Regions
 
 SIZE = (200, 100)  # of every image
