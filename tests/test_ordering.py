@@ -68,10 +68,20 @@ def test_one_doubtful_thing_is_the_left_one() -> None:
         ("the cup to the right of the plate", 2),
         ("the cup next to the plate", 2),
         ("the top cup above the plate", 1),
+        ("the top cup behind the plate", 1),
     ],
 )
 def test_beside_another_thing(phrase: str, region: int) -> None:
     assert chances(phrase, CUPS, PLATE).argmax() == region
+
+
+def test_what_stands_higher_in_the_picture_is_behind() -> None:
+    standing = Regions.of([[0, 0, 20, 60], [30, 20, 50, 80], [60, 40, 80, 100]], (100, 100))
+    dogs, man = np.array([[0.9, 0.1, 0.9]], np.float32), np.array([[0.01, 0.9, 0.01]], np.float32)
+    for phrase, region in (("the dog behind the man", 0), ("the dog in front of the man", 2)):
+        reference = refer(phrase)
+        assert reference is not None
+        assert meant(standing, np.concatenate([dogs, man]), reference).argmax() == region
 
 
 def test_beside_a_thing_that_is_not_there() -> None:

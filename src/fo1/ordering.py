@@ -83,7 +83,8 @@ def _related(boxes: FloatArray, size: tuple[int, int], relation: Relation) -> Fl
     away = np.hypot(*np.moveaxis(gap, 2, 0))
     if relation == "near":
         return np.exp(-away / NEAR).astype(np.float32)
-    axis, sign = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}[relation]
-    centres = (low + high)[:, axis] / 2
-    beyond = 1 / (1 + np.exp(-sign * (centres[:, None] - centres) / BESIDE))
+    middle, ground = (low + high) / 2, high[:, 1]  # what stands behind another stands higher in the picture
+    place = {"left": -middle[:, 0], "right": middle[:, 0], "above": -middle[:, 1], "below": middle[:, 1]}
+    there = (place | {"behind": -ground, "before": ground})[relation]
+    beyond = 1 / (1 + np.exp((there - there[:, None]) / BESIDE))
     return (np.exp(-away / FAR) * beyond).astype(np.float32)

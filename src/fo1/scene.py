@@ -109,16 +109,17 @@ class Scene:
         self._check(region)
         return self.ask(TASKS["describe"].fill(region_name(region)))
 
-    def read(self, regions: int | Sequence[int] | None = None, threshold: float = LEAST_SCORE) -> Writing:
+    def read(self, region: int | Sequence[int] | None = None, threshold: float = LEAST_SCORE) -> Writing:
         """What is written on the image, line by line; or in some regions, one row for each.
 
-        threshold: least score of a line, not of a region. A model without a reader is asked in words.
+        region: one or several. threshold: least score of a line, not of a region. A model without a reader is
+        asked in words.
         Raises `RegionError`, `PromptError` if the model finds no lines, `SceneError` for a saved scene.
         """
         check_threshold(threshold)
-        asked = None if regions is None else np.atleast_1d(regions).tolist()
-        for region in asked or ():
-            self._check(region)
+        asked = None if region is None else np.atleast_1d(region).tolist()
+        for one in asked or ():
+            self._check(one)
         if self.page is None:
             return self._told(asked)
         started = time.perf_counter()

@@ -24,6 +24,8 @@ from fo1.prompts.referring import Reference, refer
         ("cup left of a plate", Reference("cup", (), 1, "left", "plate")),
         ("the lamp over the table", Reference("lamp", (), 1, "above", "table")),
         ("the cat that is under the left chair", Reference("cat", (), 1, "below", "left chair")),
+        ("the orange behind the apple", Reference("orange", (), 1, "behind", "apple")),
+        ("the man in front of the car", Reference("man", (), 1, "before", "car")),
         ("the biggest dog next to the man", Reference("dog", ("biggest",), 1, "near", "man")),
         ("the red cup", Reference("cup", colour="red")),
         ("a gray cat", Reference("cat", colour="grey")),

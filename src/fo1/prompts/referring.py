@@ -12,7 +12,7 @@ from fo1.colours import COLOURS, Colour
 
 Order = Literal["left", "right", "top", "bottom", "middle", "biggest", "smallest"]
 """By what things are put in a row."""
-Relation = Literal["left", "right", "above", "below", "near"]
+Relation = Literal["left", "right", "above", "below", "behind", "before", "near"]
 """Where one thing is, as seen from another."""
 
 
@@ -48,6 +48,8 @@ _RELATIONS = {
     "right": r"(?:(?:to|on) the )?right of",
     "above": "above|over|on top of",
     "below": "below|under|beneath|underneath",
+    "behind": "behind",
+    "before": "in front of|before",
     "near": "(?:right )?(?:next to|beside|near|nearest to|closest to|close to)",
 }
 _SIDE = "|".join(word for words in _SIDES.values() for word in words.split())
