@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,10 +247,11 @@ def test_describe_and_ask(scene: Scene) -> None:
     assert scene.seconds["answer"] > 0
 
 
-@pytest.mark.parametrize("region", [-1, 6, 100])
-def test_describe_a_region_that_is_not_there(scene: Scene, region: int) -> None:
-    with pytest.raises(RegionError, match=f"no region {region}; this scene has 6"):
-        scene.describe(region)
+@pytest.mark.parametrize("region", [-1, 6, 100, 2.5, "one"])
+def test_a_region_that_is_not_there(scene: Scene, region: Any) -> None:
+    for verb in (scene.describe, scene.read, scene.names):
+        with pytest.raises(RegionError, match=f"no region {region}; this scene has 6"):
+            verb(region)
 
 
 @pytest.mark.parametrize("question", ["", "  \n"])

@@ -213,7 +213,7 @@ class Scene:
             yield event
 
     def _check(self, region: int) -> None:
-        if not 0 <= region < len(self.regions):
+        if not isinstance(region, (int, np.integer)) or not 0 <= region < len(self.regions):
             raise RegionError(f"there is no region {region}; this scene has {len(self.regions)}")
 
     def _spent(self, stage: str, started: float) -> None:

@@ -19,6 +19,7 @@ from fo1.prompts.referring import Reference, refer
         ("the second biggest dog", Reference("dog", ("biggest",), 2)),
         ("the smallest dog on the left", Reference("dog", ("smallest", "left"))),
         ("third car from the right", Reference("car", ("right",), 3)),
+        ("the 2nd car", Reference("car", ("left",), 2)),
         ("the first car", Reference("car", ("left",))),
         ("the cup to the left of the plate", Reference("cup", (), 1, "left", "plate")),
         ("cup left of a plate", Reference("cup", (), 1, "left", "plate")),

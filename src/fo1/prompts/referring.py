@@ -41,7 +41,11 @@ _SIDES = {
 }
 _SIZES = {"biggest": "biggest largest", "smallest": "smallest tiniest littlest"}
 _ORDERS = {word: cast(Order, order) for order, words in (_SIDES | _SIZES).items() for word in words.split()}
-_RANKS = {word: rank for rank, word in enumerate("first second third fourth fifth".split(), 1)}
+_RANKS = {
+    word: rank
+    for words in ("first second third fourth fifth", "1st 2nd 3rd 4th 5th")
+    for rank, word in enumerate(words.split(), 1)
+}
 _COLOURS: dict[str, Colour] = {**{colour: colour for colour in COLOURS}, "gray": "grey"}
 _RELATIONS = {
     "left": r"(?:(?:to|on) the )?left of",
