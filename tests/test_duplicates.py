@@ -6,6 +6,9 @@ from numpy.typing import ArrayLike
 
 from fo1 import boxes
 from fo1.duplicates import Duplicates
+from fo1.rating import Rating
+from fo1.reporting import report
+from fo1.types import Regions
 
 UNIT = [0, 0, 10, 10]
 NESTED = [UNIT, [2, 2, 4, 4], [50, 50, 60, 60]]
@@ -58,6 +61,13 @@ def test_a_fragment_fades_and_a_neighbour_does_not() -> None:
     rows, faded = Duplicates(fading=0.0).merge(some, scores)
     assert rows.tolist() == [0, 1, 2] and faded.tolist() == np.float32(scores).tolist()
     assert kept(Duplicates(), some, [0.9, 0.89, 0.88]) == [0, 1, 2]  # as sure as the first
+
+
+def test_what_a_scene_reports_has_faded() -> None:
+    regions = Regions.of([[0, 0, 10, 10], [7, 0, 17, 10]], (40, 40))
+    rating = Rating(np.array([[0.9, 0.8]], np.float32), None)
+    found = report(regions, ["cup"], rating, 0.0, 0.5, crowded=False)
+    assert found.scores[1] < found.confidence["cup"][1] == np.float32(0.8)
 
 
 def test_a_temperature_changes_nothing() -> None:

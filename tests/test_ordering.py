@@ -90,7 +90,7 @@ def test_beside_a_thing_that_is_not_there() -> None:
 
 
 def test_nothing_is_beside_itself() -> None:
-    alone = np.array([[0.9, 0.0, 0.0, 0.0, 0.0]], np.float32)
+    alone = np.array([[0.9, 0.0, 0.0, 0.8, 0.0]], np.float32)
     assert chances("the cup near the cup", alone, alone).max() < 0.1
 
 

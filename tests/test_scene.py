@@ -223,7 +223,8 @@ def test_find_goes_by_colour_as_long_as_there_is_an_image(tiny_model: RegionMode
     scene = FO1(tiny_model, Settings("tiny", compares=True)).look(image, boxes)
     phrase = "the red cup"
     blind = scene.find(phrase, threshold=0.0).confidence[phrase]
-    assert (blind == scene.detect(phrase).confidence[phrase]).all()
+    whole = scene.detect("red cup").confidence["red cup"]  # the colour is part of the name
+    assert blind.argmax() == whole.argmax() and blind.max() <= whole.max()
     scene.page = Page(image, reader())
     seen = scene.find(phrase, threshold=0.0).confidence[phrase]
     assert seen[0] < 0.01 and seen[1:].max() > 0.3

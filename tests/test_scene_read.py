@@ -48,6 +48,8 @@ def test_the_task_of_reading_is_the_readers(reading: FO1) -> None:
     first, second = reading.ask_many([one, two], asked)
     assert first == "Closed" and second == one.ask(asked[1])
     assert reading.ask_many([one, two], [TASK.format("<region0>")] * 2) == ["Open"] * 2
+    piece, answer = one.stream(asked[0])
+    assert piece.text == answer.text == "Closed"
 
 
 def test_which_questions_are_the_task() -> None:

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fo1.boxes import area
+from fo1.boxes import area, intersection, iou
 from fo1.duplicates import Duplicates
 from fo1.prompts.referring import Order, Reference, Relation
 from fo1.types import FloatArray, Regions
 
 SURE = 3.0  # logit that the best region has at least, once a phrase takes it for granted that there is one
 BESIDE = 0.03  # share of the image's longer side within which one thing is not clearly left of another
-NEAR, FAR = (
-    0.3,
-    1.0,
-)  # the like shares over which a thing next to, and one left of, another is a third as likely
+NEAR = 0.3  # the like share over which a thing next to another is a third as likely
+FAR = 1.0  # and one left of, above, … it
 
 
 def meant(regions: Regions, scores: FloatArray, reference: Reference) -> FloatArray:
@@ -35,9 +33,11 @@ def meant(regions: Regions, scores: FloatArray, reference: Reference) -> FloatAr
     kept, _ = Duplicates().merge(regions.xyxy, scores[0])
     own = _taken_for_granted(scores[0, kept])
     if reference.relation is not None:
-        near = _related(regions.xyxy, regions.image_size, reference.relation)[kept]
-        near[np.arange(len(kept)), kept] = 0.0  # nothing is beside itself
-        own = own * (near * _taken_for_granted(scores[1])).max(axis=1)
+        others, _ = Duplicates().merge(regions.xyxy, scores[1])
+        boxes = regions.xyxy[kept], regions.xyxy[others]
+        near = _related(*boxes, regions.image_size, reference.relation)
+        near[_same(*boxes)] = 0.0  # nothing is beside itself
+        own = own * (near * _taken_for_granted(scores[1, others])).max(axis=1)
     if reference.orders:
         order = _order(regions.xyxy[kept], own, regions.image_size, reference.orders)
         own[order] = _ranked(own[order], reference.rank)
@@ -76,15 +76,29 @@ def _order(
     return np.argsort(np.sum([late[order] for order in orders], axis=0), kind="stable")
 
 
-def _related(boxes: FloatArray, size: tuple[int, int], relation: Relation) -> FloatArray:
-    """How well it can be said that the first of each pair of boxes is left of, …, the second, (N, N) to 1."""
-    low, high = boxes[:, :2] / max(size), boxes[:, 2:] / max(size)
-    gap = np.maximum(low[:, None] - high, low - high[:, None]).clip(min=0)  # (N, N, 2)
-    away = np.hypot(*np.moveaxis(gap, 2, 0))
+def _same(boxes: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
+    """Which pairs of boxes may show one thing, (K, M)."""
+    rule = Duplicates()
+    smaller = np.minimum(area(boxes)[:, None], area(others))
+    return (iou(boxes, others) > rule.iou) | (intersection(boxes, others) > rule.cover * smaller)
+
+
+def _related(boxes: FloatArray, others: FloatArray, size: tuple[int, int], relation: Relation) -> FloatArray:
+    """How well it can be said that a box is left of, …, another, (K, M) to 1."""
+    scale = np.float32(1 / max(size))
+    mine, theirs = boxes * scale, others * scale
+    gap = np.maximum(mine[:, None, :2] - theirs[:, 2:], theirs[:, :2] - mine[:, None, 2:]).clip(min=0)
+    away = np.hypot(gap[..., 0], gap[..., 1])
     if relation == "near":
         return np.exp(-away / NEAR).astype(np.float32)
-    middle, ground = (low + high) / 2, high[:, 1]  # what stands behind another stands higher in the picture
-    place = {"left": -middle[:, 0], "right": middle[:, 0], "above": -middle[:, 1], "below": middle[:, 1]}
-    there = (place | {"behind": -ground, "before": ground})[relation]
-    beyond = 1 / (1 + np.exp((there - there[:, None]) / BESIDE))
-    return (np.exp(-away / FAR) * beyond).astype(np.float32)
+    ahead = np.subtract.outer(_place(mine, relation), _place(theirs, relation))
+    return (np.exp(-away / FAR) / (1 + np.exp(-ahead / BESIDE))).astype(np.float32)
+
+
+def _place(boxes: FloatArray, relation: Relation) -> FloatArray:
+    """How far to the left, … each box is, (K,). What stands behind another stands higher in the picture."""
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    ground = boxes[:, 3]
+    places = {"left": -x, "right": x, "above": -y, "below": y, "behind": -ground, "before": ground}
+    place: FloatArray = places[relation]
+    return place

@@ -11,6 +11,7 @@ import torch
 
 from fo1.colours import looks
 from fo1.decoding import generate_text, prompt, text_grammars
+from fo1.encoders import names
 from fo1.errors import PromptError, RegionError, SceneError
 from fo1.findings import Findings
 from fo1.model import Encoded, RegionModel
@@ -83,12 +84,12 @@ class Scene:
     def find(self, phrase: str, threshold: float | None = None, constrained: bool = True) -> Findings:
         """The one thing a phrase describes ("the left cup"), or nothing.
 
-        Of a model whose settings say so, the model says what is a cup, and `meant` which of them is the left;
-        what is red can be told as long as the scene has its image.
+        If the settings say so, the model says what is a cup, `meant` which one, and pixels which is red.
         """
         asked = clean_labels([phrase])
+        known = {name.lower() for name in (*self.known_names, *names.known())}
         seen = self.page is not None
-        reference = refer(asked[0], self.known_names, colours=seen) if self.settings.compares else None
+        reference = refer(asked[0], known, colours=seen) if self.settings.compares else None
         return self._ground("detect", asked, threshold, constrained, reference, limit=1)
 
     def count(self, label: str, threshold: float | None = None, constrained: bool = True) -> int:
@@ -196,6 +197,9 @@ class Scene:
 
         Nothing runs but while the next piece is waited for: a loop that is left has stopped the work.
         """
+        if regions := _to_read(self, question):
+            said = self.read(regions).text
+            return iter([Piece(said), Answer(said)])
         view, asked, encoded = _shown(self, question)
         with self.model.lock:
             ids = prompt(self.model, encoded, asked)
@@ -272,7 +276,7 @@ def answers(
     model = scenes[0].model
     if any(scene.model is not model for scene in scenes):
         raise PromptError("the scenes are of several models; ask each model about its own")
-    to_read = [regions_to_read(q) if s.page else [] for s, q in zip(scenes, questions, strict=True)]
+    to_read = [_to_read(scene, question) for scene, question in zip(scenes, questions, strict=True)]
     texts = {i: scenes[i].read(regions).text for i, regions in enumerate(to_read) if regions}
     left = [i for i, regions in enumerate(to_read) if not regions]
     if not left:
@@ -283,6 +287,11 @@ def answers(
         said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty, grammars)
     texts |= {i: view.outward(one.text) for i, view, one in zip(left, views, said, strict=True)}
     return [texts[i] for i in range(len(scenes))]
+
+
+def _to_read(scene: Scene, question: str) -> list[int]:
+    """Regions that the reader is asked for, word for word as the task has it."""
+    return [] if scene.model.reader is None else regions_to_read(question)
 
 
 def _shown(scene: Scene, question: str) -> tuple[View, str, Encoded]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from fo1.encoders import names
 from fo1.prompts.referring import Reference, refer
 
 
@@ -28,6 +29,18 @@ from fo1.prompts.referring import Reference, refer
         ("the orange behind the apple", Reference("orange", (), 1, "behind", "apple")),
         ("the man in front of the car", Reference("man", (), 1, "before", "car")),
         ("the biggest dog next to the man", Reference("dog", ("biggest",), 1, "near", "man")),
+        ("the cup", Reference("cup")),
+        ("a copyright sign", Reference("copyright sign")),
+        ("the leftmost cup in the image", Reference("cup", ("left",))),
+        ("the cup on the left of the image", Reference("cup", ("left",))),
+        (
+            "the second red car from the left next to the tree",
+            Reference("car", ("left",), 2, "near", "tree", "red"),
+        ),
+        ("the cup on the left next to the plate", Reference("cup", ("left",), 1, "near", "plate")),
+        ("the man over there", Reference("man over there")),
+        ("the black and white cat", Reference("black and white cat")),
+        ("the third from left cup", Reference("third from left cup")),
         ("the red cup", Reference("cup", colour="red")),
         ("a gray cat", Reference("cat", colour="grey")),
         ("the second red car from the left", Reference("car", ("left",), 2, colour="red")),
@@ -43,23 +56,16 @@ def test_what_and_which(phrase: str, reference: Reference) -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    [
-        "cup",
-        "the cup",
-        "a copyright sign",
-        "the cat on the sofa",
-        "left",
-        "the leftmost",
-        "left of the dog",
-        "左边的杯子",
-    ],
+    ["cup", "redcurrant", "orange", "cat on the sofa", "leftmost", "left of the dog", "左边的杯子", ""],
 )
 def test_nothing_tells_it_apart(phrase: str) -> None:
     assert refer(phrase) is None
 
 
 def test_known_names_are_left_whole() -> None:
-    assert refer("the top hat", {"top hat"}) is None
+    assert refer("the top hat", {"top hat"}) == Reference("top hat")
     assert refer("the left top hat", {"top hat"}) == Reference("top hat", ("left",))
-    assert refer("the red panda", {"red panda"}) is None
+    known = {name.lower() for name in names.known()}
+    for name in ("red panda", "brown bear", "red wine"):
+        assert refer(name, known) is None
     assert refer("the top hat") == Reference("hat", ("top",))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal, cast
 
 from fo1.colours import COLOURS, Colour
@@ -61,9 +60,12 @@ _WHAT = r"(?P<what>.+?),?(?: (?:that|which|who) is)?"
 _BEHIND = re.compile(
     rf"{_WHAT} (?:on|at|in|from|to|towards)(?: the)?(?: (?:far|very))?"
     rf" (?P<sides>(?:{_SIDE})(?: (?:{_SIDE}))?)"
-    r"(?: (?:side|corner|half|edge|end|part))?(?: (?:of|in)(?: the)? (?:image|picture|photo))?",
+    r"(?: (?:side|corner|half|edge|end|part))?",
     re.IGNORECASE,
 )
+_PICTURE = re.compile(r" (?:of|in)(?: the)? (?:image|picture|photo)$", re.IGNORECASE)
+_NOTHING = {"of", "and", "or", "from", "to", "in", "on"}  # nothing is called so: "left of the dog"
+_NOWHERE = {"there", "here", *_SIDE.split("|")}
 _BESIDE = [
     (
         cast(Relation, relation),
@@ -79,30 +81,35 @@ def refer(phrase: str, known: Collection[str] = (), colours: bool = True) -> Ref
     "the left cup", "the cup on the left", "the second biggest dog", "the third red car from the right", "the
     cup next to the plate". known: names that contain such words, as "top hat" does, in lower case. colours:
     are they words like that, or part of the name?
-    None for a phrase without such words, or with nothing else.
+    None for a phrase that is nothing but what a thing is called; its article alone goes, too.
     """
     said = re.sub(r"(?<=\w)-(?=most\b|hand\b)", "", phrase, flags=re.IGNORECASE)  # left-most
     said = re.sub(rf"\b({_SIDE})-(?={_SIDE})", r"\1 ", said, flags=re.IGNORECASE)  # top-left
-    said = re.sub(r"^(?:the|an?) ", "", said, flags=re.IGNORECASE)
+    said = _PICTURE.sub("", re.sub(r"^(?:the|an?) ", "", said, flags=re.IGNORECASE))
     before = {*_ORDERS, *_RANKS, *(_COLOURS if colours else ())}
-    read = partial(_read, before=before, known=known)
-    found = read(said)
-    if behind := _BEHIND.fullmatch(said):
-        found = read(behind["what"], behind=behind["sides"].lower().split())
+    relation, body, other = _beside(said)
+    behind = _BEHIND.fullmatch(body)
+    sides = behind["sides"].lower().split() if behind else []
+    found = _read(behind["what"] if behind else body, before, known, sides)
+    found = replace(found, relation=relation, other=other)
+    return None if found == Reference(phrase) else found
+
+
+def _beside(said: str) -> tuple[Relation | None, str, str]:
+    """How the thing stands to another, what is said of it, and the other; or all of what is said."""
     for relation, words in _BESIDE:
-        if beside := words.fullmatch(said):
-            found = replace(read(beside["what"]), relation=relation, other=beside["other"])
-    return None if found == Reference(said) else found
+        match = words.fullmatch(said)
+        if match and match["other"].lower() not in _NOWHERE:
+            return relation, match["what"], match["other"]
+    return None, said, ""
 
 
-def _read(
-    said: str, before: Collection[str], known: Collection[str], behind: Sequence[str] = ()
-) -> Reference:
+def _read(said: str, before: Collection[str], known: Collection[str], behind: Sequence[str]) -> Reference:
     """Takes words off the front of what it is called, if they are in `before`. behind: words from behind."""
     words, taken = said.split(), list[str]()
     while len(words) > 1 and words[0].lower() in before and " ".join(words).lower() not in known:
         taken.append(words.pop(0).lower())
-    if words[0].lower() == "of":  # "left of the dog": nothing is called anything
+    if not words or words[0].lower() in _NOTHING:
         return Reference(said)
     ranks = [_RANKS[word] for word in taken if word in _RANKS]
     orders = [_ORDERS[word] for word in (*taken, *behind) if word in _ORDERS]

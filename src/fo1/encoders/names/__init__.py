@@ -33,6 +33,11 @@ def everyday() -> tuple[tuple[str, int], ...]:
     return tuple(pairs)
 
 
+def known() -> tuple[str, ...]:
+    """All of these names and words."""
+    return (*coco(), *imagenet(), *(word for word, _ in everyday()))
+
+
 def imagenet() -> tuple[str, ...]:
     """The 1000 ImageNet classes in the order of EfficientNet's logits, each as one short common name."""
     return _names("imagenet.json")
