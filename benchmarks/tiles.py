@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 import fo1
-from fo1.boxes import iou
+from fo1.boxes import claims, iou
 from fo1.duplicates import Duplicates
 from fo1.pipeline import FO1
 from fo1.scene import Scene
@@ -87,12 +87,7 @@ def soft(size: tuple[int, int]) -> Image.Image:
 
 def hits(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> int:
     """How many wanted boxes are found with IoU ≥ ½, each found box serving one; found: best first."""
-    overlaps, open_ = iou(found, wanted), np.ones(len(wanted), dtype=bool)
-    for row in overlaps:
-        best = int(np.argmax(np.where(open_, row, -1))) if len(row) else 0
-        if len(row) and open_[best] and row[best] >= 0.5:
-            open_[best] = False
-    return int((~open_).sum())
+    return int((claims(iou(found, wanted)) >= 0).sum())
 
 
 def measured(scene: Scene, truth: Strewn) -> tuple[int, int, int, int, int]:

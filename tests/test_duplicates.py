@@ -70,6 +70,11 @@ def test_what_a_scene_reports_has_faded() -> None:
     assert found.scores[1] < found.confidence["cup"][1] == np.float32(0.8)
 
 
+def test_which_pairs_are_one_thing() -> None:
+    same = Duplicates().same([UNIT, [50, 50, 60, 60]], [[1, 0, 11, 10], [2, 2, 4, 4], [7, 0, 17, 10], UNIT])
+    assert same.tolist() == [[True, True, False, True], [False] * 4]
+
+
 def test_a_temperature_changes_nothing() -> None:
     some, scores = scattered()
     odds = (scores / (1 - scores)) ** 0.5

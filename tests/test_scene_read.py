@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from fo1.errors import PromptError, RegionError, SceneError
+from fo1.messages import Message
 from fo1.pipeline import FO1
 from fo1.prompts.parsing import regions_to_read
 from fo1.serving.scenes import size_of
@@ -48,6 +49,7 @@ def test_the_task_of_reading_is_the_readers(reading: FO1) -> None:
     first, second = reading.ask_many([one, two], asked)
     assert first == "Closed" and second == one.ask(asked[1])
     assert reading.ask_many([one, two], [TASK.format("<region0>")] * 2) == ["Open"] * 2
+    assert reading.chat([Message("user", [one, asked[0]])]) == "Closed"
     piece, answer = one.stream(asked[0])
     assert piece.text == answer.text == "Closed"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fo1.boxes import area, intersection
+from fo1.boxes import area, intersection, iou
 
 SUREST = 1e-6  # chances are taken to be at least so far from 0 and 1
 
@@ -54,6 +54,11 @@ class Duplicates:
             faded[lost] = 1 / (1 + np.exp(loss[lost] - own[lost]))
             left = left[(covered <= self.cover) & (shared <= self.iou * union)]
         return np.array(kept, dtype=np.int64), faded[kept]
+
+    def same(self, boxes: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
+        """Which pairs are one thing, (len(boxes), len(others)). Boxes are (N, 4) xyxy."""
+        smaller = np.minimum(area(boxes)[:, None], area(others))
+        return (iou(boxes, others) > self.iou) | (intersection(boxes, others) > self.cover * smaller)
 
 
 def _log_odds(scores: ArrayLike) -> NDArray[np.float64]:

@@ -83,3 +83,13 @@ def _named(messages: Sequence[Message]) -> list[int]:
     """Numbers of all regions that the two sides name."""
     texts = [part for m in messages if m.role != "system" for part in m.parts if isinstance(part, str)]
     return [number for text in texts for number in named_regions(text)]
+
+
+def to_the_reader(messages: Sequence[Message]) -> tuple[Scene, list[int]] | None:
+    """The scene and regions that a conversation of one turn and one image asks to be read, if that is all."""
+    parts = [part for message in messages for part in message.parts]
+    scenes = [part for part in parts if isinstance(part, Scene)]
+    if len(messages) != 1 or len(scenes) != 1:
+        return None
+    regions = scenes[0].to_read("".join(part for part in parts if isinstance(part, str)))
+    return (scenes[0], regions) if regions else None

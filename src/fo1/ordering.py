@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fo1.boxes import area, intersection, iou
+from fo1.boxes import area
 from fo1.duplicates import Duplicates
 from fo1.prompts.referring import Order, Reference, Relation
 from fo1.types import FloatArray, Regions
@@ -30,13 +30,14 @@ def meant(regions: Regions, scores: FloatArray, reference: Reference) -> FloatAr
     if not len(regions):
         return chances
     best = scores.max(axis=1)
-    kept, _ = Duplicates().merge(regions.xyxy, scores[0])
+    rule = Duplicates()
+    kept, _ = rule.merge(regions.xyxy, scores[0])
     own = _taken_for_granted(scores[0, kept])
     if reference.relation is not None:
-        others, _ = Duplicates().merge(regions.xyxy, scores[1])
+        others, _ = rule.merge(regions.xyxy, scores[1])
         boxes = regions.xyxy[kept], regions.xyxy[others]
         near = _related(*boxes, regions.image_size, reference.relation)
-        near[_same(*boxes)] = 0.0  # nothing is beside itself
+        near[rule.same(*boxes)] = 0.0  # nothing is beside itself
         own = own * (near * _taken_for_granted(scores[1, others])).max(axis=1)
     if reference.orders:
         order = _order(regions.xyxy[kept], own, regions.image_size, reference.orders)
@@ -74,13 +75,6 @@ def _order(
     big = np.sqrt(area(boxes) / (size[0] * size[1]))
     late = {"left": x, "right": -x, "top": y, "bottom": -y, "middle": away, "biggest": -big, "smallest": big}
     return np.argsort(np.sum([late[order] for order in orders], axis=0), kind="stable")
-
-
-def _same(boxes: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
-    """Which pairs of boxes may show one thing, (K, M)."""
-    rule = Duplicates()
-    smaller = np.minimum(area(boxes)[:, None], area(others))
-    return (iou(boxes, others) > rule.iou) | (intersection(boxes, others) > rule.cover * smaller)
 
 
 def _related(boxes: FloatArray, others: FloatArray, size: tuple[int, int], relation: Relation) -> FloatArray:

@@ -14,10 +14,9 @@ from PIL import Image
 from fo1.decoding import generate, text_grammars
 from fo1.errors import RegionError
 from fo1.images import ImageSource, load_image
-from fo1.messages import Message, conversation
+from fo1.messages import Message, conversation, to_the_reader
 from fo1.model import RegionModel
 from fo1.mosaic import encode_all
-from fo1.reading.page import page_of
 from fo1.scene import Scene, answers
 from fo1.settings import Settings
 from fo1.stored import restore
@@ -78,8 +77,9 @@ class FO1:
             encoded = [one.take(best_rows(one.regions, top_k)) for one in encoded]
         share = {"image": (loaded - started) / max(len(pixels), 1)}
         share["encode"] = (time.perf_counter() - loaded) / max(len(pixels), 1)
+        kept = self.settings.compares or self.model.reader is not None
         return [
-            Scene(self.model, self.settings, one, dict(share), page_of(image, self.model.reader))
+            Scene(self.model, self.settings, one, dict(share), image if kept else None)
             for one, image in zip(encoded, pixels, strict=True)
         ]
 
@@ -123,6 +123,9 @@ class FO1:
         Raises `PromptError` for messages that make no conversation.
         """
         talk = conversation(self.model, messages)
+        if (read := to_the_reader(messages)) is not None:
+            scene, regions = read
+            return scene.read(regions).text
         with self.model.lock:
             prompt = self.model.prompts.conversation(talk.turns)
             count = sum(len(one.regions) for one in talk.shown)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
+from PIL import Image
 
 from fo1.colours import looks
 from fo1.decoding import generate_text, prompt, text_grammars
@@ -24,7 +25,7 @@ from fo1.rating import Rating
 from fo1.reading.page import LEAST_SCORE, Page
 from fo1.reading.writing import Line, Writing
 from fo1.reporting import check_threshold, report
-from fo1.scoring import named_scores, region_scores
+from fo1.scoring import name_chances, named_scores, region_scores
 from fo1.settings import Settings
 from fo1.stored import store
 from fo1.streaming import Piece, stream
@@ -36,7 +37,7 @@ class Scene:
     """One image, encoded once; every verb asks about it. Boxes are pixels of the original image, xyxy.
 
     Several threads may ask scenes of one model; they take turns.
-    seconds: how long each stage took so far. page: the image, for a model with a reader.
+    seconds: how long each stage took so far. image: RGB, while it is kept for reading and colours.
     """
 
     def __init__(
@@ -45,10 +46,10 @@ class Scene:
         settings: Settings,
         encoded: Encoded,
         seconds: dict[str, float],
-        page: Page | None = None,
+        image: Image.Image | None = None,
     ) -> None:
         self.model, self.settings, self.encoded = model, settings, encoded
-        self.seconds, self.page = seconds, page
+        self.seconds, self.image = seconds, image
 
     def save(self, path: str | Path) -> None:
         """Writes the scene into one file, from which `FO1.restore` makes it again, without the image.
@@ -88,9 +89,8 @@ class Scene:
         """
         asked = clean_labels([phrase])
         known = {name.lower() for name in (*self.known_names, *names.known())}
-        seen = self.page is not None
-        reference = refer(asked[0], known, colours=seen) if self.settings.compares else None
-        return self._ground("detect", asked, threshold, constrained, reference, limit=1)
+        read = refer(asked[0], known, self.image is not None) if self.settings.compares else None
+        return self._ground("detect", asked, threshold, constrained, read, limit=1)
 
     def count(self, label: str, threshold: float | None = None, constrained: bool = True) -> int:
         """How many there are: as many as the model would point at."""
@@ -121,13 +121,18 @@ class Scene:
         asked = None if region is None else np.atleast_1d(region).tolist()
         for one in asked or ():
             self._check(one)
-        if self.page is None:
+        if self._page is None:
             return self._told(asked)
         started = time.perf_counter()
         with self.model.lock:
-            writing = self.page.read(self.regions, asked, threshold, self.model.device)
+            writing = self._page.read(self.regions, asked, threshold, self.model.device)
         self._spent("read", started)
         return writing
+
+    @cached_property
+    def _page(self) -> Page | None:
+        reader = self.model.reader
+        return None if reader is None or self.image is None else Page(self.image, reader)
 
     def _told(self, regions: list[int] | None) -> Writing:
         if self.model.reader is not None:
@@ -152,16 +157,12 @@ class Scene:
         Raises `RegionError` for a region that is not there, and `PromptError` if no names can be compared.
         """
         self._check(region)
-        model = self.model
         chosen = list(self.known_names) if among is None else clean_labels(among)
-        if not chosen or model.splice.pointer is None:
+        if not chosen or self.writes:
             raise PromptError("this model compares no names; give some with `among`, or use describe")
         started = time.perf_counter()
         one = self.encoded.take([region])
-        with torch.inference_mode():
-            phrases = model.phrase_embeddings(chosen)
-            logits = model.own_logits(None, one.embeddings, one.evidence, phrases)[:, 0]
-            chances = (logits / self.settings.temperature).softmax(dim=0).cpu().numpy()
+        chances = name_chances(self.model, one, chosen, self.settings.temperature).numpy()[:, 0]
         self._spent("answer", started)
         best = np.argsort(-chances, kind="stable")[:count]
         return [(chosen[i], float(chances[i])) for i in best]
@@ -197,15 +198,14 @@ class Scene:
 
         Nothing runs but while the next piece is waited for: a loop that is left has stopped the work.
         """
-        if regions := _to_read(self, question):
+        if regions := self.to_read(question):
             said = self.read(regions).text
             return iter([Piece(said), Answer(said)])
-        view, asked, encoded = _shown(self, question)
+        view, asked, shown = _shown(self, question)
         with self.model.lock:
-            ids = prompt(self.model, encoded, asked)
-            grammars = text_grammars(self.model, [len(encoded.regions)]) if constrained else []
-        events = stream(self.model, ids, encoded, view, max_new_tokens, repetition_penalty, grammars)
-        return self._timed(events)
+            ids = prompt(self.model, shown, asked)
+            grammars = text_grammars(self.model, [len(shown.regions)]) if constrained else []
+        return self._timed(stream(self.model, ids, shown, view, max_new_tokens, repetition_penalty, grammars))
 
     def _timed(self, events: Iterator[Piece | Answer]) -> Iterator[Piece | Answer]:
         while True:
@@ -215,6 +215,10 @@ class Scene:
             if event is None:
                 return
             yield event
+
+    def to_read(self, question: str) -> list[int]:
+        """Regions that the reader is asked for, word for word as the task has it."""
+        return [] if self.model.reader is None else regions_to_read(question)
 
     def _check(self, region: int) -> None:
         if not isinstance(region, (int, np.integer)) or not 0 <= region < len(self.regions):
@@ -241,11 +245,12 @@ class Scene:
 
     def _compare(self, reference: Reference) -> Rating:
         """The chance that each region is what one phrase means."""
-        names = [reference.what] if reference.relation is None else [reference.what, reference.other]
-        labels = clean_labels(names)
-        scores = self._rate("detect", labels, constrained=True).scores[[labels.index(name) for name in names]]
-        if reference.colour is not None and self.page is not None:
-            scores[0] *= looks(self.page.image, self.regions.xyxy, reference.colour)
+        called = [reference.what] if reference.relation is None else [reference.what, reference.other]
+        labels = clean_labels(called)
+        rows = [labels.index(name) for name in called]  # of one label, if both are called the same
+        scores = self._rate("detect", labels, constrained=True).scores[rows]
+        if reference.colour is not None and self.image is not None:
+            scores[0] *= looks(self.image, self.regions.xyxy, reference.colour)
         chances = meant(self.regions, scores, reference)[None]
         return Rating(chances, (1 - chances).prod(axis=1))
 
@@ -276,7 +281,7 @@ def answers(
     model = scenes[0].model
     if any(scene.model is not model for scene in scenes):
         raise PromptError("the scenes are of several models; ask each model about its own")
-    to_read = [_to_read(scene, question) for scene, question in zip(scenes, questions, strict=True)]
+    to_read = [scene.to_read(question) for scene, question in zip(scenes, questions, strict=True)]
     texts = {i: scenes[i].read(regions).text for i, regions in enumerate(to_read) if regions}
     left = [i for i, regions in enumerate(to_read) if not regions]
     if not left:
@@ -287,11 +292,6 @@ def answers(
         said = generate_text(model, encoded, asked, max_new_tokens, beams, repetition_penalty, grammars)
     texts |= {i: view.outward(one.text) for i, view, one in zip(left, views, said, strict=True)}
     return [texts[i] for i in range(len(scenes))]
-
-
-def _to_read(scene: Scene, question: str) -> list[int]:
-    """Regions that the reader is asked for, word for word as the task has it."""
-    return [] if scene.model.reader is None else regions_to_read(question)
 
 
 def _shown(scene: Scene, question: str) -> tuple[View, str, Encoded]:

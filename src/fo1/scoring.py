@@ -61,6 +61,16 @@ def state_scores(
     return (logits / temperature).sigmoid().float().cpu()
 
 
+@torch.inference_mode()
+def name_chances(
+    model: RegionModel, encoded: Encoded, names: Sequence[str], temperature: float = 1.0
+) -> Tensor:
+    """The chance of each name among all of them for each region, (L, N) on the CPU, before any question."""
+    phrases = model.phrase_embeddings(names)
+    logits = model.own_logits(None, encoded.embeddings, encoded.evidence, phrases)
+    return (logits / temperature).softmax(dim=0).float().cpu()
+
+
 def label_paths(
     model: RegionModel, encoded: Encoded, task: TaskSpec, labels: Sequence[str]
 ) -> list[list[int]]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fo1.boxes import iou
-from fo1.reading.page import Page, page_of
+from fo1.reading.page import Page
 from fo1.reading.reader import Reader, in_reading_order
 from fo1.reading.writing import Line, Writing
 from fo1.types import Regions
@@ -80,10 +80,6 @@ def test_where_nothing_is_written(shared: Reader, size: tuple[int, int]) -> None
     found = said(page, [(0, 0, *size), (0, 0, 1, 1), (2, 2, 2, 2), (-9, -9, -5, -5), (9, 9, 2, 2)])
     assert found.labels == ("",) * 5 and found.scores.tolist() == [0] * 5
     assert len(said(page, [])) == 0
-
-
-def test_who_reads_it() -> None:
-    assert page_of(Image.new("RGB", (9, 9)), None) is None
 
 
 def test_reading_order() -> None:

@@ -109,6 +109,15 @@ def test_written_text(both: tuple[Llama, LlamaForCausalLM], beams: int, seed: in
     assert 10 < ours.shape[1] <= 19
 
 
+@pytest.mark.parametrize("options", [{"max_length": 14}, {"no_repeat_ngram_size": 1, "max_new_tokens": 5}])
+def test_what_greedy_does_not_know_is_left_to_transformers(
+    both: tuple[Llama, LlamaForCausalLM], options: dict[str, int]
+) -> None:
+    settings = GenerationConfig(do_sample=False, eos_token_id=257, pad_token_id=0, **options)
+    ours, theirs = (model.generate(tokens(1, 9), generation_config=settings) for model in both)
+    assert torch.equal(ours, theirs)
+
+
 def test_gradients(both: tuple[Llama, LlamaForCausalLM]) -> None:
     """Whether activations are kept or computed anew."""
     found = []

@@ -64,11 +64,13 @@ class Grounded:
                 rows = found.by_label(label)
                 ranked[label] = tuple(rows.regions.tolist())
                 scores[label] = row.copy()
-                scores[label][rows.regions] = rows.scores
+                if not scene.writes:  # else what the model names is reported as it is
+                    scores[label][rows.regions] = rows.scores
             for grounding in found.answer.groundings if scene.writes else ():
                 written.setdefault(grounding.phrase, set()).update(grounding.regions)
         if not scene.writes:
             written = {label: set(np.flatnonzero(row >= threshold).tolist()) for label, row in scores.items()}
+        ranked = _sorted(ranked, scores)
         named = {label: tuple(r for r in ranked[label] if r in written.get(label, ())) for label in scores}
         return cls(regions.xyxy, regions.image_size, regions.scores, scores, ranked, named)
 

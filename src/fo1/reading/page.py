@@ -65,11 +65,6 @@ class Page:
         return inside
 
 
-def page_of(image: Image.Image, reader: Reader | None) -> Page | None:
-    """The page, if there is who reads it."""
-    return None if reader is None else Page(image, reader)
-
-
 def _joined(lines: Sequence[Line]) -> Line:
     """Several lines as one, but for what is hardly read; each letter's chance counts alike."""
     said = [line for line in lines if line.score >= LEAST_SCORE]

@@ -84,11 +84,11 @@ class Scenes:
 
 
 def size_of(scene: Seen) -> int:
-    """Bytes of a scene's tensors and of its page; of what an engine keeps elsewhere, of the picture."""
+    """Bytes of a scene's tensors and of its image; of what an engine keeps elsewhere, of the picture."""
     if not isinstance(scene, Scene):
         width, height = scene.regions.image_size
         return 3 * width * height
-    pixels = 0 if scene.page is None else scene.page.image.width * scene.page.image.height
+    pixels = 0 if scene.image is None else scene.image.width * scene.image.height
     return 3 * pixels + sum(tensor.numel() * tensor.element_size() for tensor in _tensors(scene))
 
 

@@ -89,7 +89,8 @@ class LlamaLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, layers, norm. recompute: the layers' activations, in the backward pass."""
+    """Embedding, layers, norm. recompute: the layers' activations, in the backward pass, unless
+    a cache is kept."""
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -122,7 +123,7 @@ class Decoder(nn.Module):
         mask = _grouped(attention_mask, x, before, self.config)
         turn = _turn(position_ids, self.config, x.dtype)
         for layer in self.layers:
-            if self.recompute and torch.is_grad_enabled():
+            if self.recompute and cache is None and torch.is_grad_enabled():
                 x = checkpoint(layer, x, turn, mask, cache, use_reentrant=False)
             else:
                 x = layer(x, turn, mask, cache)

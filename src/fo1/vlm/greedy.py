@@ -47,6 +47,7 @@ def greedy(
 
 
 def is_greedy(settings: GenerationConfig) -> bool:
-    """Is that all that `generate` is asked for? What `fo1.decoding` never sets is not looked at."""
-    plain = settings.num_beams == 1 and not settings.do_sample and settings.repetition_penalty in (None, 1.0)
-    return plain and settings.eos_token_id is not None and not settings.return_dict_in_generate
+    """Is that all that `generate` is asked for, and all known that `greedy` needs?"""
+    others = settings.do_sample, settings.return_dict_in_generate, settings.no_repeat_ngram_size
+    plain = {settings.num_beams, settings.repetition_penalty} <= {None, 1} and not any(others)
+    return plain and None not in (settings.max_new_tokens, settings.eos_token_id, settings.pad_token_id)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, PreTrainedConfig
+from transformers import GenerationConfig, LogitsProcessorList, PreTrainedConfig
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from fo1.vlm.decoder import Decoder, LlamaLayer
@@ -68,22 +68,10 @@ class Llama(nn.Module):
         self.tie_weights()
 
     def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        past_key_values: DynamicCache | None = None,
-        use_cache: bool = False,
-        logits_to_keep: int | Tensor = 0,
+        self, input_ids: Tensor, logits_to_keep: int | Tensor = 0, **inputs: Any
     ) -> CausalLMOutputWithPast:
         """As `Decoder`. logits_to_keep: of so many last tokens, 0 for all, or of those at these columns."""
-        out = self.model(
-            input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-        )
+        out = self.model(input_ids, **inputs)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(out.last_hidden_state[:, kept])
         return CausalLMOutputWithPast(logits=logits, past_key_values=out.past_key_values)
@@ -92,9 +80,10 @@ class Llama(nn.Module):
         self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **options: Any
     ) -> Any:
         """As transformers' `generate`, which is imported now, unless `greedy` will do."""
-        if inputs is not None and generation_config is not None and is_greedy(generation_config):
+        given = inputs is not None and "attention_mask" in options
+        if given and generation_config is not None and is_greedy(generation_config):
             rules = LogitsProcessorList(options.pop("logits_processor", ()))
-            return greedy(self, inputs, generation_config, rules, **options)
+            return greedy(self, cast(Tensor, inputs), generation_config, rules, **options)
         return self._writer.generate(inputs, generation_config, **options)
 
     @cached_property

@@ -34,6 +34,11 @@ class Writer(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """See `Llama.forward`."""
         out: CausalLMOutputWithPast = self.llama(
-            input_ids, attention_mask, position_ids, past_key_values, use_cache, logits_to_keep
+            input_ids,
+            logits_to_keep,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
         )
         return out
